@@ -1,0 +1,1 @@
+"""Many sessions: catalogue, collected tables, status."""

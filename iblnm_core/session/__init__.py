@@ -1,0 +1,1 @@
+"""One session: trials, photometry, quality, preprocessing, responses, and the pipeline that strings them together."""

@@ -1,0 +1,1 @@
+"""How results lie on disk: atomic writes, the session file, tables, checksums, provenance."""

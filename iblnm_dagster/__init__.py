@@ -1,0 +1,1 @@
+"""The orchestration: assets, checks, IO managers, automation, command line. No formula, threshold or file layout."""

@@ -1,0 +1,1 @@
+"""Assets by concern: the upstream catalogue, the collected tables."""
