@@ -1,0 +1,376 @@
+"""Typed errors, and the registry of validation rules that raise them.
+
+A session error is a verdict on one session; what it stops and whether it blocks analysis stands in `RULES`, from
+which checks, documentation and blocker sets are made. Errors of the installation (a broken root, a broken artefact)
+are here too, at the end; nothing here computes anything.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class Severity(StrEnum):
+    """How much an error weighs for the session it belongs to."""
+
+    FATAL = "fatal"
+    ADVISORY = "advisory"
+
+
+class SessionError(Exception):
+    """A typed verdict on one session.
+
+    Parameters
+    ----------
+    message : str
+        What was found and what was expected, for a reader who knows the session already.
+    measured, threshold : float or str, optional
+        The value the rule looked at and the limit it was held against.
+    """
+
+    def __init__(
+        self, message: str, *, measured: float | str | None = None, threshold: float | str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.measured = measured
+        self.threshold = threshold
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive the way from a worker process back to the run."""
+        return _rebuild, (type(self), self.message, self.measured, self.threshold)
+
+
+def _rebuild(
+    kind: type[SessionError], message: str, measured: float | str | None, threshold: float | str | None
+) -> SessionError:
+    return kind(message, measured=measured, threshold=threshold)
+
+
+class InvalidSubject(SessionError):
+    """The subject is on the exclusion list, or its name cannot be a folder name."""
+
+
+class InvalidSessionType(SessionError):
+    """The task protocol names no session type, several, or one of the excluded variants."""
+
+
+class InvalidSessionLength(SessionError):
+    """Start and end of the session are missing or contradict each other."""
+
+
+class MissingBrainRegion(SessionError):
+    """No brain region is known for the session."""
+
+
+class InvalidBrainRegion(SessionError):
+    """A brain region is not one of the project's targets, or cannot be a name at all."""
+
+
+class MissingRegionSource(SessionError):
+    """Neither the experiment description nor the locations table names a brain region."""
+
+
+class MissingHemiSuffix(SessionError):
+    """A lateral target is recorded without its hemisphere."""
+
+
+class InvalidTargetNM(SessionError):
+    """Region and neuromodulator do not combine to one of the project's targets."""
+
+
+class DataNotListed(SessionError):
+    """A dataset category that every session should have is not listed."""
+
+
+class MissingRawData(SessionError):
+    """Neither the extracted dataset nor the raw one it is made from exists."""
+
+
+class MissingExtractedData(SessionError):
+    """The extracted dataset does not exist although its raw counterpart does."""
+
+
+class CorruptDataset(SessionError):
+    """A dataset is there but cannot be read, or lacks what its name promises."""
+
+
+class MultipleCollections(SessionError):
+    """The same dataset exists in several collections."""
+
+
+class InsufficientTrials(SessionError):
+    """Fewer trials than an analysis can use."""
+
+
+class IncompleteEventTimes(SessionError):
+    """An event is missing, or unknown in too many trials."""
+
+
+class SignalNotFinite(SessionError):
+    """The signal holds values that are not numbers."""
+
+
+class SignalWrongType(SessionError):
+    """A signal column has another data type than the extraction writes."""
+
+
+class DegenerateSignal(SessionError):
+    """The signal cannot be processed: constant, too short, or its times do not increase."""
+
+
+class UnknownRawLayout(SessionError):
+    """The raw frames have none of the known column layouts."""
+
+
+class LedStateGap(SessionError):
+    """Frames whose LED state is unknown."""
+
+
+class AmbiguousRegionMapping(SessionError):
+    """A signal column maps to no brain region of the session, or to several."""
+
+
+class TrialsNotInPhotometryTime(SessionError):
+    """Trials lie outside the photometry recording."""
+
+
+class QCValidationError(SessionError):
+    """The raw recording violates a quality rule that nothing downstream can repair."""
+
+
+class BandInversion(QCValidationError):
+    """Two consecutive frames were taken under the same LED."""
+
+
+class EarlySamples(QCValidationError):
+    """Frames came earlier than the frame rate allows."""
+
+
+class UnexpectedError(SessionError):
+    """Something that no rule foresees: a bug, a broken file, a dead worker."""
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """What follows when a rule raises an error of one class.
+
+    Attributes
+    ----------
+    error : type of SessionError
+    severity : Severity
+    stops : frozenset of str
+        Outputs of the session that are not produced, and whose stored versions are superseded.
+    blocks_analysis : bool
+        Whether cohort analyses leave the session out.
+    """
+
+    error: type[SessionError]
+    severity: Severity
+    stops: frozenset[str] = frozenset()
+    blocks_analysis: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One validation rule: one asset check, named after what holds when it passes."""
+
+    name: str
+    asset: str
+    description: str
+    consequences: tuple[Consequence, ...]
+
+    @property
+    def blocking(self) -> bool:
+        """Whether a failure of this rule can stop an output."""
+        return any(c.severity is Severity.FATAL for c in self.consequences)
+
+    def consequence(self, error: SessionError) -> Consequence:
+        """Return what follows from an error that this rule raised.
+
+        Raises
+        ------
+        LookupError
+            When the rule does not list the class of the error (nor a parent of it).
+        """
+        for consequence in self.consequences:
+            if isinstance(error, consequence.error):
+                return consequence
+        raise LookupError(f"rule {self.name!r} does not list {type(error).__name__}")
+
+
+def _fatal(*errors: type[SessionError], stops: Iterable[str]) -> tuple[Consequence, ...]:
+    return tuple(Consequence(error, Severity.FATAL, frozenset(stops), blocks_analysis=True) for error in errors)
+
+
+def _advisory(*errors: type[SessionError], blocks_analysis: bool = False) -> tuple[Consequence, ...]:
+    return tuple(Consequence(error, Severity.ADVISORY, blocks_analysis=blocks_analysis) for error in errors)
+
+
+_SIGNAL = ("preprocessed_signal", "responses")
+_EVERYTHING = ("trials", "photometry_qc", *_SIGNAL)
+
+_RULES = (
+    Rule(
+        "subject_in_project",
+        "session_metadata",
+        "The subject belongs to the project and its name can be a folder name.",
+        _advisory(InvalidSubject),
+    ),
+    Rule(
+        "session_paths_safe",
+        "session_metadata",
+        "Names taken from the source stay names: none of them leads out of the data folder.",
+        _fatal(InvalidSubject, InvalidBrainRegion, stops=_EVERYTHING),
+    ),
+    Rule(
+        "brain_region_valid",
+        "session_metadata",
+        "Every fibre has a brain region that is one of the project's targets.",
+        _advisory(MissingBrainRegion, InvalidBrainRegion, MissingRegionSource),
+    ),
+    Rule(
+        "hemisphere_consistent",
+        "session_metadata",
+        "Every fibre in a lateral target has its hemisphere.",
+        _advisory(MissingHemiSuffix),
+    ),
+    Rule(
+        "datasets_listed",
+        "session_metadata",
+        "The source lists every dataset category that a session of the project has.",
+        _advisory(DataNotListed),
+    ),
+    Rule(
+        "session_type_valid",
+        "session_metadata",
+        "The task protocol names exactly one session type.",
+        _advisory(InvalidSessionType),
+    ),
+    Rule(
+        "target_valid",
+        "session_metadata",
+        "Every region has a target label of the project.",
+        _advisory(InvalidTargetNM),
+    ),
+    Rule(
+        "session_length_valid",
+        "session_metadata",
+        "Start and end of the session are known, and the end follows the start.",
+        _advisory(InvalidSessionLength),
+    ),
+    Rule(
+        "trials_available",
+        "trials",
+        "The trial table exists once and can be read.",
+        _fatal(MissingRawData, MissingExtractedData, CorruptDataset, MultipleCollections, stops=("trials", *_SIGNAL)),
+    ),
+    Rule(
+        "enough_trials",
+        "trials",
+        "There are enough trials to average responses over.",
+        _fatal(InsufficientTrials, stops=("responses",)),
+    ),
+    Rule(
+        "event_times_complete",
+        "trials",
+        "Every response event is known in nearly all trials.",
+        _advisory(IncompleteEventTimes, blocks_analysis=True),
+    ),
+    Rule(
+        "photometry_available",
+        "photometry_qc",
+        "Signal, locations and raw frames exist, can be read and are finite.",
+        _fatal(
+            MissingRawData,
+            MissingExtractedData,
+            CorruptDataset,
+            SignalNotFinite,
+            SignalWrongType,
+            DegenerateSignal,
+            UnknownRawLayout,
+            stops=_SIGNAL,
+        ),
+    ),
+    Rule("led_states", "photometry_qc", "Every frame has a known LED state.", _advisory(LedStateGap)),
+    Rule(
+        "region_mapping",
+        "photometry_qc",
+        "Every signal column belongs to exactly one brain region of the session.",
+        _fatal(AmbiguousRegionMapping, stops=_SIGNAL),
+    ),
+    Rule(
+        "trials_in_photometry_time",
+        "photometry_qc",
+        "The photometry recording covers all trials.",
+        _fatal(TrialsNotInPhotometryTime, stops=_SIGNAL),
+    ),
+    Rule(
+        "raw_signal_quality",
+        "photometry_qc",
+        "LEDs alternate, and no frame comes early.",
+        _fatal(BandInversion, EarlySamples, stops=_SIGNAL),
+    ),
+    Rule(
+        "signal_processable",
+        "preprocessed_signal",
+        "The corrected signal could be computed and varies.",
+        _fatal(DegenerateSignal, stops=_SIGNAL),
+    ),
+    Rule(
+        "no_unexpected_error",
+        "session_errors",
+        "Nothing happened that no rule foresees.",
+        _fatal(UnexpectedError, stops=()),
+    ),
+)
+
+RULES = MappingProxyType({rule.name: rule for rule in _RULES})
+"""All rules by name, in the order in which a session meets them."""
+
+
+def family(error_type: type[SessionError]) -> tuple[str, ...]:
+    """Return the names of an error class and its parents, most special first.
+
+    Blockers are matched against families, so that naming `QCValidationError` blocks `BandInversion` too.
+    """
+    return tuple(kind.__name__ for kind in error_type.__mro__ if issubclass(kind, SessionError))[:-1]
+
+
+class IblnmError(Exception):
+    """Base of what is wrong with an installation, a root or a command, not with a session."""
+
+
+class ConfigurationError(IblnmError):
+    """A setting, a command or a root cannot be used as asked."""
+
+
+class SourceUnavailable(IblnmError):
+    """The source of sessions cannot be reached for now; no verdict on any session."""
+
+
+class CorruptArtifact(IblnmError):
+    """A stored artefact is not what was written.
+
+    Parameters
+    ----------
+    asset, eid, path : str
+        What is broken, of which session, where.
+    problem : str
+        What was found, and what was expected.
+    """
+
+    def __init__(self, asset: str, eid: str, path: str, problem: str) -> None:
+        super().__init__(
+            f"stored {asset} of session {eid} in {path} is broken: {problem}; re-run this session to replace it"
+        )
+        self.asset = asset
+        self.eid = eid
+        self.path = path
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive the way from a worker process back to the run."""
+        return type(self), (self.asset, self.eid, self.path, self.problem)

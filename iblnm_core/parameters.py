@@ -1,0 +1,159 @@
+"""Every number or choice that shapes a result, as frozen dataclasses, and the presets.
+
+No other module knows a preset by name: decisions come to functions as parameters.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from iblnm_core.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class TrialParameters:
+    """Trials: how many, and how complete."""
+
+    minimum_trials: int = 90
+    """Fewer trials than this stop the responses."""
+    minimum_event_completeness: float = 0.9
+    """Smallest share of trials (0-1) in which a response event must be known."""
+
+
+@dataclass(frozen=True)
+class PhotometryParameters:
+    """Loading of the extracted signal."""
+
+    signal_band: str = "GCaMP"
+    reference_band: str = "Isosbestic"
+    seconds_before_first_trial: float = 5.0
+    """Signal kept before the first trial starts."""
+    seconds_after_last_trial: float = 5.0
+    """Signal kept after the last trial ends."""
+    session_bounds: Literal["finite_extremes", "first_and_last_trial"] = "finite_extremes"
+    """Session start and end: extremes of the known trial intervals, or those of the first and last row."""
+    band_pairing: Literal["time", "position"] = "time"
+    """Whether signal and reference samples are paired by interpolation in time or by their position."""
+
+
+@dataclass(frozen=True)
+class RawQualityParameters:
+    """Raw frames."""
+
+    early_sample_tolerance_s: float = 0.001
+    """A frame interval shorter than the median by more than this counts as early."""
+
+
+@dataclass(frozen=True)
+class PreprocessingParameters:
+    """From raw bands to one corrected, z-scored signal on a regular grid."""
+
+    bleaching_cutoff_hz: float = 0.01
+    bleaching_filter_order: int = 3
+    bleaching_padding_s: float | None = 100.0
+    """Odd extension at either edge before filtering; null for the filter library's own (a few samples)."""
+    sampling_rate_hz: float = 30.0
+
+
+@dataclass(frozen=True)
+class ResponseParameters:
+    """Peri-event responses."""
+
+    events: tuple[str, ...] = ("stimOn_times", "firstMovement_times", "feedback_times")
+    window_s: tuple[float, float] = (-1.0, 1.0)
+    """Start (included) and end (excluded) relative to the event."""
+    alignment: Literal["interpolated", "next_sample"] = "interpolated"
+    """Signal interpolated at event + k / rate, or taken from the first sample at or after the event on."""
+    baseline_window_s: tuple[float, float] = (-0.1, 0.0)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The whole parameter set of a root."""
+
+    trials: TrialParameters = field(default_factory=TrialParameters)
+    photometry: PhotometryParameters = field(default_factory=PhotometryParameters)
+    raw_quality: RawQualityParameters = field(default_factory=RawQualityParameters)
+    preprocessing: PreprocessingParameters = field(default_factory=PreprocessingParameters)
+    responses: ResponseParameters = field(default_factory=ResponseParameters)
+
+    def digest(self, sections: tuple[str, ...]) -> str:
+        """Return a short hash of the named sections, equal exactly when all their values are."""
+        values = {name: dataclasses.asdict(getattr(self, name)) for name in sections}
+        text = json.dumps(values, sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+PRESETS: Mapping[str, Parameters] = MappingProxyType(
+    {
+        "default": Parameters(),
+        "reference": Parameters(
+            photometry=PhotometryParameters(session_bounds="first_and_last_trial", band_pairing="position"),
+            preprocessing=PreprocessingParameters(bleaching_padding_s=None),
+            responses=ResponseParameters(alignment="next_sample", baseline_window_s=(-0.2, 0.0)),
+        ),
+    }
+)
+"""`default`: the documented methods with their defects mended. `reference`: the numbers of the reference pipeline."""
+
+
+def parameters_from(preset: str, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Parameters:
+    """Return a preset with single values replaced.
+
+    Parameters
+    ----------
+    preset : str
+        A key of `PRESETS`.
+    overrides : mapping of section name to mapping of field name to value, optional
+        As in the `[parameters.SECTION]` tables of a root's `iblnm.toml`; lists stand for tuples.
+
+    Raises
+    ------
+    ConfigurationError
+        When a preset, section or field is unknown or a value has the wrong type; the message names the valid ones.
+    """
+    if preset not in PRESETS:
+        raise ConfigurationError(f"preset {preset!r} is unknown; known are {', '.join(PRESETS)}")
+    parameters = PRESETS[preset]
+    for section, values in (overrides or {}).items():
+        if section not in {f.name for f in dataclasses.fields(parameters)}:
+            names = ", ".join(f.name for f in dataclasses.fields(parameters))
+            raise ConfigurationError(f"parameter section {section!r} is unknown; known are {names}")
+        replaced = _with_values(getattr(parameters, section), section, values)
+        parameters = dataclasses.replace(parameters, **{section: replaced})
+    return parameters
+
+
+def _with_values(section: Any, section_name: str, values: Mapping[str, Any]) -> Any:
+    hints = get_type_hints(type(section))
+    checked = {}
+    for name, value in values.items():
+        if name not in hints:
+            raise ConfigurationError(f"parameter {section_name}.{name} is unknown; known are {', '.join(hints)}")
+        checked[name] = _checked(f"{section_name}.{name}", value, hints[name])
+    return dataclasses.replace(section, **checked)
+
+
+def _checked(name: str, value: Any, hint: Any) -> Any:
+    """Return the value as the field's type, or say what was expected."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal and value in arguments:
+        return value
+    if origin is tuple and isinstance(value, list | tuple):
+        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
+        if len(kinds) == len(value):
+            return tuple(_checked(name, v, kind) for v, kind in zip(value, kinds, strict=True))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    wants = arguments or (hint,)
+    if float in wants and is_number:
+        return float(value)
+    if int in wants and is_number and float(value).is_integer():
+        return int(value)
+    if str in wants and isinstance(value, str):
+        return value
+    raise ConfigurationError(f"parameter {name} = {value!r} cannot be used; expected {hint}")

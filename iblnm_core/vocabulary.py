@@ -1,0 +1,87 @@
+"""Lookup tables of the project: targets, session types, dataset categories, names. No logic beyond looking up."""
+
+import re
+from types import MappingProxyType
+
+PROJECT = "ibl_fibrephotometry"
+
+NEUROMODULATOR_OF_REGION = MappingProxyType(
+    {"VTA": "DA", "SNc": "DA", "DR": "5HT", "MR": "5HT", "LC": "NE", "NBM": "ACh", "SI": "ACh", "PPT": "ACh"}
+)
+"""Target regions and the neuromodulator recorded there."""
+
+MIDLINE_REGIONS = frozenset({"DR", "MR"})
+"""Targets on the midline, which have no hemisphere."""
+
+TARGETS = tuple(f"{region}-{neuromodulator}" for region, neuromodulator in NEUROMODULATOR_OF_REGION.items())
+
+_REGION_SPELLINGS = MappingProxyType({"DRN": "DR", "SNC": "SNc"})
+
+SESSION_TYPES = (
+    "habituation",
+    "training",
+    "advanced",
+    "neuromodulator",
+    "biased",
+    "ephys",
+    "passive",
+)
+"""Session types that a protocol names as `<type>ChoiceWorld`."""
+
+PROTOCOL_RED_FLAGS = ("RPE", "DELAY", "delay")
+
+EXCLUDED_SUBJECTS = frozenset(
+    {
+        "SP066",
+        "SP072",
+        "SP073",
+        "SP074",
+        "SP075",
+        "SP076",
+        "VIV-45585",
+        "VIV-45598",
+        "VIV-47615",
+        "VIV-47627",
+        "photometry_test_subject_A",
+        "photometry_test_subject_B",
+        "test_mouse",
+    }
+)
+
+DATASET_CATEGORIES = MappingProxyType(
+    {
+        "raw_task": r"raw_(behavior_data|task_data_\d\d)/_iblrig_taskData\.raw\.jsonable",
+        "raw_video": r"raw_video_data/_iblrig_leftCamera\.raw\.mp4",
+        "raw_photometry_channels": r"raw_photometry_data/_neurophotometrics_fpData\.channels\.csv",
+        "raw_photometry_signals": r"raw_photometry_data/_neurophotometrics_fpData\.raw\.pqt",
+        "extracted_task": r"alf/(task_\d\d/)?_ibl_trials\.table\.pqt",
+        "extracted_wheel": r"alf/(task_\d\d/)?_ibl_wheel\.position\.npy",
+        "extracted_photometry_signal": r"alf/photometry/photometry\.signal\.pqt",
+        "extracted_photometry_locations": r"alf/photometry/photometryROI\.locations\.pqt",
+    }
+)
+"""Dataset categories and the regular expression of their path below the session folder."""
+
+
+def split_region(name: str) -> tuple[str, str]:
+    """Return the bare region and the hemisphere (`l`, `r` or empty) of a region name such as `VTA-l`."""
+    bare, separator, side = name.rpartition("-")
+    return (bare, side) if separator and side in {"l", "r"} else (name, "")
+
+
+def normalise_region(name: str) -> str:
+    """Return the project's spelling of a region name, its hemisphere suffix kept.
+
+    The one normaliser for session metadata, signal columns and fibre tables: `DRN-l` becomes `DR-l`, `SNC` `SNc`.
+    """
+    bare, side = split_region(name.strip())
+    bare = _REGION_SPELLINGS.get(bare, bare)
+    return f"{bare}-{side}" if side else bare
+
+
+_SAFE_NAME = re.compile(r"[^\W_][\w .+()&;,#-]{0,99}")
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a name from the source can serve as a folder or group name: no separator, no control character."""
+    return bool(_SAFE_NAME.fullmatch(name)) and ".." not in name
