@@ -5,6 +5,7 @@ which checks, documentation and blocker sets are made. Errors of the installatio
 are here too, at the end; nothing here computes anything.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -349,6 +350,26 @@ class ConfigurationError(IblnmError):
 
 class SourceUnavailable(IblnmError):
     """The source of sessions cannot be reached for now; no verdict on any session."""
+
+
+class StorageFull(IblnmError):
+    """The file system that holds the root has no room left.
+
+    Parameters
+    ----------
+    path : PathLike
+        The file that could not be written.
+    """
+
+    def __init__(self, path: "os.PathLike[str] | str") -> None:
+        super().__init__(
+            f"no space left to write {os.fspath(path)}; what was stored before is untouched. Free some space and run again"
+        )
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive the way from a worker process back to the run."""
+        return type(self), (self.path,)
 
 
 class CorruptArtifact(IblnmError):

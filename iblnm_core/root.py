@@ -1,0 +1,205 @@
+"""A root: the folder of one pipeline instance, its layout and its settings file. No content is read or written here."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from iblnm_core import __version__
+from iblnm_core.errors import ConfigurationError
+from iblnm_core.identifiers import checked_eid
+from iblnm_core.parameters import Parameters, parameters_from
+from iblnm_core.storage.atomic import locked, write_bytes
+
+FORMAT = 1
+"""Version of the layout of a root; a root written by a later one is refused."""
+
+SETTINGS = "iblnm.toml"
+DEFAULT_ROOT = Path("iblnm_data")
+DEFAULT_PRESET = "default"
+
+
+@dataclass(frozen=True)
+class Root:
+    """One pipeline instance on disk.
+
+    Attributes
+    ----------
+    path : Path
+        The folder, absolute.
+    preset : str
+    parameters : Parameters
+        The preset with the overrides of the settings file.
+    source : str
+        Kind of the source of sessions; `local` is a local ONE cache.
+    cache : Path or None
+        The folder of a local source, absolute.
+    workers : int
+        Worker processes of a run.
+    """
+
+    path: Path
+    preset: str
+    parameters: Parameters = field(repr=False)
+    source: str
+    cache: Path | None
+    workers: int
+
+    @property
+    def session_folder(self) -> Path:
+        """Folder of the session files."""
+        return self.path / "data" / "sessions"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Folder of Dagster's own instance."""
+        return self.path / "dagster"
+
+    def session_file(self, eid: str) -> Path:
+        """Path of a session's file.
+
+        Raises
+        ------
+        ConfigurationError
+            When the id is not a session id.
+        """
+        return self.session_folder / f"{checked_eid(eid)}.h5"
+
+
+def root_path(given: Path | str | None = None) -> Path:
+    """Return the root meant: the one given, else that of the environment variable `IBLNM_ROOT`, else the default."""
+    return Path(given or os.environ.get("IBLNM_ROOT") or DEFAULT_ROOT).absolute()
+
+
+def open_root(path: Path | str | None = None) -> Root:
+    """Open an existing root.
+
+    Raises
+    ------
+    ConfigurationError
+        When the folder is no root, its settings cannot be read, or a later version wrote it.
+    """
+    folder = root_path(path)
+    settings = folder / SETTINGS
+    if not settings.is_file():
+        raise ConfigurationError(
+            f"{folder} is not a root: it has no {SETTINGS}. Make one with "
+            f"`iblnm run --root {folder} --source local --cache FOLDER`, or see an example with `iblnm demo`"
+        )
+    try:
+        content = tomllib.loads(settings.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{settings} cannot be read: {error}") from error
+    return _root_from(folder, settings, content)
+
+
+def create_root(
+    path: Path | str | None = None, *, preset: str | None = None, source: str | None = None, cache: Path | None = None
+) -> Root:
+    """Open a root, making it first when it does not exist.
+
+    Parameters
+    ----------
+    path : path, optional
+        See `root_path`.
+    preset, source, cache : optional
+        For a new root: its settings. For an existing one they must agree with what it was made with.
+
+    Raises
+    ------
+    ConfigurationError
+        When an existing root was made with other settings, or a new one lacks its source.
+    """
+    folder = root_path(path)
+    # two commands that start at once must not both write settings
+    with locked(folder / ".lock"):
+        if not (folder / SETTINGS).is_file():
+            _write_settings(folder, preset or DEFAULT_PRESET, source or "local", cache)
+    root = open_root(folder)
+    _refuse_other(root, "preset", preset, root.preset)
+    _refuse_other(root, "source", source, root.source)
+    if cache is not None:
+        _refuse_other(root, "cache", str(cache.absolute()), str(root.cache))
+    return root
+
+
+def _refuse_other(root: Root, name: str, asked: str | None, has: str) -> None:
+    if asked is not None and asked != has:
+        raise ConfigurationError(
+            f"{root.path} was made with {name} {has!r} and cannot be used with {asked!r}: results of both would mix. "
+            f"Use another --root, or change {SETTINGS} there if the same data only moved"
+        )
+
+
+def _write_settings(folder: Path, preset: str, source: str, cache: Path | None) -> None:
+    parameters_from(preset)
+    if source != "local":
+        raise ConfigurationError(f"source {source!r} is unknown; known is local")
+    if cache is None:
+        raise ConfigurationError(
+            f"{folder} is a new root and needs to know where sessions come from: add --cache FOLDER, a local ONE cache"
+        )
+    if not cache.is_dir():
+        raise ConfigurationError(f"--cache {cache}: there is no such folder")
+    absolute = cache.absolute()
+    # a cache inside the root moves with it
+    written = absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute
+    workers = os.cpu_count() or 1
+    text = f"""\
+# Settings of this root, written by iblnm {__version__}. Everything in this folder was made with them.
+format = {FORMAT}
+# Parameter preset: "default" or "reference". Another preset belongs in another root.
+preset = "{preset}"
+
+[source]
+kind = "{source}"
+# Folder of the local ONE cache; relative paths start at this file.
+cache = {_quoted(written.as_posix())}
+
+[run]
+workers = {workers}
+
+# Single parameters can replace those of the preset, for instance
+# [parameters.trials]
+# minimum_trials = 60
+"""
+    write_bytes(folder / SETTINGS, text.encode())
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _root_from(folder: Path, settings: Path, content: Mapping[str, Any]) -> Root:
+    written = content.get("format")
+    if not isinstance(written, int) or written < 1:
+        raise ConfigurationError(f"{settings}: format = {written!r}; expected a number from 1 to {FORMAT}")
+    if written > FORMAT:
+        raise ConfigurationError(
+            f"{folder} was written by a later version of iblnm (format {written}; this one, {__version__}, knows up to "
+            f"{FORMAT}). Upgrade iblnm, or use another --root"
+        )
+    source = _table(content, "source", settings)
+    cache = source.get("cache")
+    workers = _table(content, "run", settings).get("workers", 1)
+    if not isinstance(workers, int) or workers < 1:
+        raise ConfigurationError(f"{settings}: run.workers = {workers!r}; expected a whole number from 1 on")
+    preset = content.get("preset")
+    return Root(
+        path=folder,
+        preset=str(preset),
+        parameters=parameters_from(str(preset), _table(content, "parameters", settings)),
+        source=str(source.get("kind")),
+        cache=None if cache is None else folder / str(cache),
+        workers=workers,
+    )
+
+
+def _table(content: Mapping[str, Any], name: str, settings: Path) -> Mapping[str, Any]:
+    table = content.get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{settings}: [{name}] must be a table, found {table!r}")
+    return table

@@ -1,0 +1,160 @@
+"""The input datasets of one session: found by kind, read once, fingerprinted while they are read."""
+
+import errno
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from iblnm_core.errors import CorruptDataset, MultipleCollections, SourceUnavailable
+from iblnm_core.session.fingerprint import InputFile
+from iblnm_core.session.outputs import DATASET_KINDS
+
+EXISTENCE_ONLY = frozenset({"raw_task"})
+"""Kinds whose presence matters, not their content."""
+
+_TRANSIENT = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENETUNREACH}
+
+
+class SessionInputs:
+    """Input datasets of one session.
+
+    Parameters
+    ----------
+    folder : Path
+        The session folder.
+    listed : sequence of str
+        Paths of the datasets that the source lists, below the folder. Others are not looked at.
+    """
+
+    def __init__(self, folder: Path, listed: Sequence[str]) -> None:
+        self.folder = folder
+        self._paths = {
+            kind: tuple(sorted(path for path in listed if re.fullmatch(pattern, path)))
+            for kind, pattern in DATASET_KINDS.items()
+        }
+        self._contents: dict[str, bytes] = {}
+        self._digests: dict[str, str] = {}
+
+    def paths(self, kind: str) -> tuple[str, ...]:
+        """Return the listed datasets of a kind that are really there."""
+        return tuple(path for path in self._paths[kind] if self._exists(path))
+
+    def found(self, kinds: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return size (bytes) and modification time (ns) of all datasets of some kinds."""
+        result = {}
+        for kind in sorted(kinds):
+            for path in self.paths(kind):
+                status = (self.folder / path).stat()
+                existence_only = kind in EXISTENCE_ONLY
+                result[path] = (0, 0) if existence_only else (status.st_size, status.st_mtime_ns)
+        return result
+
+    def files(self, kinds: Iterable[str]) -> tuple[InputFile, ...]:
+        """Return all datasets of some kinds with a hash of their contents, reading what was not read yet."""
+        existence_only = {path for kind in EXISTENCE_ONLY for path in self._paths[kind]}
+        result = []
+        for path, (size, modified) in sorted(self.found(kinds).items()):
+            digest = "present" if path in existence_only else self._digest(path)
+            result.append(InputFile(path, size, modified, digest))
+        return tuple(result)
+
+    def table(self, kind: str, columns: Sequence[str] | None = None, dictionary: Sequence[str] = ()) -> pa.Table:
+        """Read a parquet dataset.
+
+        Parameters
+        ----------
+        kind : str
+            A kind of `DATASET_KINDS` of which one dataset exists.
+        columns : sequence of str, optional
+            Columns to read, those that exist; all when None.
+        dictionary : sequence of str
+            Text columns to keep as codes.
+
+        Raises
+        ------
+        CorruptDataset
+            When the dataset is there but cannot be read.
+        MultipleCollections
+            When several collections hold it.
+        SourceUnavailable
+            When the disk or the network behind it fails.
+        """
+        import pyarrow.parquet as pq
+
+        path = self._single(kind)
+        content = self._read(path)
+        try:
+            file = pq.ParquetFile(io.BytesIO(content), read_dictionary=list(dictionary))
+            known = set(file.schema_arrow.names)
+            wanted = None if columns is None else [column for column in columns if column in known]
+            table = file.read(columns=wanted)
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptDataset(
+                f"{path}: {type(error).__name__}: {str(error).splitlines()[0]}; expected a parquet table",
+                measured=f"{len(content)} bytes",
+            ) from error
+        finally:
+            # the bytes served their purpose; the digest stays
+            self._digest(path)
+            del self._contents[path]
+        return table
+
+    def columns(self, kind: str) -> tuple[str, ...]:
+        """Return the column names of a parquet dataset; errors as `table`."""
+        import pyarrow.parquet as pq
+
+        path = self._single(kind)
+        try:
+            return tuple(pq.read_schema(io.BytesIO(self._read(path))).names)
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptDataset(
+                f"{path}: {type(error).__name__}: {str(error).splitlines()[0]}; expected a parquet table"
+            ) from error
+
+    def _single(self, kind: str) -> str:
+        paths = self.paths(kind)
+        if len(paths) > 1:
+            raise MultipleCollections(
+                f"{Path(paths[0]).name} exists in {len(paths)} collections: "
+                f"{', '.join(str(Path(path).parent) for path in paths)}; expected one",
+                measured=len(paths),
+                threshold=1,
+            )
+        return paths[0]
+
+    def _exists(self, path: str) -> bool:
+        try:
+            (self.folder / path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            self._refuse_transient(path, error)
+        return True
+
+    def _read(self, path: str) -> bytes:
+        if path not in self._contents:
+            try:
+                self._contents[path] = (self.folder / path).read_bytes()
+            except OSError as error:
+                self._refuse_transient(path, error)
+                raise CorruptDataset(f"{path}: cannot be read: {error.strerror}; expected a file") from error
+        return self._contents[path]
+
+    def _digest(self, path: str) -> str:
+        if path not in self._digests:
+            try:
+                content = self._read(path)
+            except CorruptDataset:
+                # an unreadable input is an input too: when it becomes readable, the session is due
+                self._digests[path] = "unreadable"
+            else:
+                self._digests[path] = hashlib.blake2b(content, digest_size=16).hexdigest()
+        return self._digests[path]
+
+    def _refuse_transient(self, path: str, error: OSError) -> None:
+        if error.errno in _TRANSIENT:
+            raise SourceUnavailable(f"{self.folder / path}: {error.strerror}; try again later") from error

@@ -1,0 +1,237 @@
+"""What lies where in a session file: results of the stages to parts, and parts back to results.
+
+The paths that users of the reference know are kept; ours stand beside them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from iblnm_core.session.fingerprint import Provenance
+from iblnm_core.session.photometry import Recording
+from iblnm_core.session.preprocessing import PreprocessedSignal
+from iblnm_core.session.responses import Responses
+from iblnm_core.session.verdicts import ERROR_COLUMNS, Verdict, error_rows, verdicts_from
+from iblnm_core.storage.session_file import Part, SessionFile, Values
+
+METADATA_SCALARS = (
+    "eid",
+    "subject",
+    "start_time",
+    "number",
+    "task_protocol",
+    "session_type",
+    "lab",
+    "NM",
+    "strain",
+    "line",
+    "end_time",
+    "session_length",
+    "day_n",
+    "session_n",
+    "url",
+    "region_source",
+)
+METADATA_LISTS = ("genotype", "projects", "users", "brain_region", "hemisphere", "target_NM", "datasets")
+TRIAL_COLUMNS = (
+    "stimOn_times",
+    "response_times",
+    "firstMovement_times",
+    "feedback_times",
+    "choice",
+    "feedbackType",
+    "probabilityLeft",
+    "stim_side",
+    "contrast",
+    "signed_contrast",
+    "intervals_0",
+    "intervals_1",
+)
+
+
+def region_groups(regions: Sequence[str]) -> tuple[str, ...]:
+    """Return one group name per recording: the region, and `#2` for a second fibre in the same one."""
+    seen: dict[str, int] = {}
+    names = []
+    for region in regions:
+        seen[region] = seen.get(region, 0) + 1
+        names.append(region if seen[region] == 1 else f"{region}#{seen[region]}")
+    return tuple(names)
+
+
+def metadata_part(row: Mapping[str, Any]) -> Part:
+    """Return the part of a catalogue row."""
+    return Part(
+        {name: list(row[name]) for name in METADATA_LISTS}, {name: _native(row[name]) for name in METADATA_SCALARS}
+    )
+
+
+def _native(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def read_metadata(file: SessionFile) -> dict[str, Any]:
+    """Return the catalogue row that the session was processed with."""
+    part = file.read("metadata")
+    return {**part.attributes, **part.datasets}
+
+
+def trials_part(trials: pd.DataFrame) -> Part:
+    """Return the part of a trial table."""
+    datasets: dict[str, Values] = {}
+    for name in TRIAL_COLUMNS:
+        if name == "stim_side":
+            datasets[name] = [str(side) for side in trials[name]]
+        elif name in trials:
+            datasets[name] = trials[name].to_numpy(np.float64)
+    return Part(datasets)
+
+
+def read_trials(file: SessionFile) -> pd.DataFrame:
+    """Return the trial table of a session file, columns in the documented order."""
+    datasets = file.read("trials").datasets
+    return pd.DataFrame({name: datasets[name] for name in TRIAL_COLUMNS if name in datasets})
+
+
+def signal_parts(
+    group: str, fiber_idx: int, signal: PreprocessedSignal, recording: Recording, column: int
+) -> dict[str, Part]:
+    """Return the parts of one fibre's signal: corrected, and as recorded."""
+    prefix = f"photometry/{group}"
+    preprocessed = Part(
+        {"times": signal.times, "signal": signal.values},
+        {
+            "fs": round(signal.sampling_rate_hz),
+            "fiber_idx": fiber_idx,
+            "iso_slope": signal.iso_slope,
+            "iso_intercept": signal.iso_intercept,
+            "mean": signal.mean,
+            "standard_deviation": signal.standard_deviation,
+        },
+    )
+    bands: dict[str, Values] = {}
+    for name, band in recording.bands.items():
+        bands[f"{name}/times"] = band.times
+        bands[f"{name}/signal"] = band.values[:, column].astype(np.float32)
+    return {f"{prefix}/preprocessed": preprocessed, f"{prefix}/bands": Part(bands, {"fiber_idx": fiber_idx})}
+
+
+def read_signals(file: SessionFile) -> dict[str, tuple[int, pd.Series]]:
+    """Return the corrected signal per recording group: fibre index, and the signal over session time (s)."""
+    signals = {}
+    for group in file.regions():
+        path = f"photometry/{group}/preprocessed"
+        if path in file:
+            part = file.read(path)
+            times = pd.Index(part.datasets["times"], name="times")
+            series = pd.Series(part.datasets["signal"], index=times, name=group)
+            signals[group] = (int(part.attributes.get("fiber_idx", len(signals))), series)
+    return dict(sorted(signals.items(), key=lambda item: item[1][0]))
+
+
+def responses_part(fiber_idx: int, responses: Responses) -> Part:
+    """Return the part of one fibre's responses."""
+    datasets: dict[str, Values] = {"times": responses.times, "trials": responses.trials}
+    datasets |= dict(zip(responses.events, responses.values, strict=True))
+    attributes = {
+        "fs": int(responses.sampling_rate_hz),
+        "response_window": list(responses.window_s),
+        "fiber_idx": fiber_idx,
+    }
+    return Part(datasets, attributes)
+
+
+def read_responses(file: SessionFile) -> dict[str, Responses]:
+    """Return the responses per recording group, events in alphabetical order."""
+    found = {}
+    for group in file.regions():
+        path = f"photometry/{group}/responses"
+        if path in file:
+            part = file.read(path)
+            events = tuple(sorted(set(part.datasets) - {"times", "trials"}))
+            times, trials = np.asarray(part.datasets["times"]), np.asarray(part.datasets["trials"])
+            values = np.stack([np.asarray(part.datasets[event]) for event in events])
+            window = part.attributes["response_window"]
+            found[group] = Responses(
+                events, times, trials, values, int(part.attributes["fs"]), (float(window[0]), float(window[1]))
+            )
+    return found
+
+
+def qc_parts(rows: pd.DataFrame, groups: Sequence[str]) -> dict[str, Part]:
+    """Return one part per recording group from quality rows.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row per (fibre, band), column `fiber_idx` among them.
+    groups : sequence of str
+        Group names by fibre index.
+    """
+    parts = {}
+    for fiber_idx, fiber_rows in rows.groupby("fiber_idx"):
+        datasets: dict[str, Values] = {}
+        for name in rows.columns:
+            column = fiber_rows[name]
+            is_text = column.dtype == object
+            datasets[str(name)] = [None if v is None else str(v) for v in column] if is_text else column.to_numpy()
+        parts[f"photometry/{groups[int(str(fiber_idx))]}/qc"] = Part(datasets)
+    return parts
+
+
+def read_qc(file: SessionFile) -> pd.DataFrame:
+    """Return the quality rows of all fibres of a session file, sorted by fibre and band."""
+    frames = [
+        pd.DataFrame(dict(file.read(f"photometry/{group}/qc").datasets))
+        for group in file.regions()
+        if f"photometry/{group}/qc" in file
+    ]
+    if not frames:
+        return pd.DataFrame()
+    return pd.concat(frames, ignore_index=True).sort_values(["fiber_idx", "band"], ignore_index=True)
+
+
+def ledger_parts(
+    eid: str, verdicts: Iterable[Verdict], provenance: Mapping[str, Provenance]
+) -> dict[str, Part]:
+    """Return the parts that say how the session went: errors, rules that held, what outputs were made from.
+
+    No errors make an empty `errors` group, which says that the session was processed.
+    """
+    verdicts = list(verdicts)
+    rows = error_rows(eid, verdicts)
+    errors: dict[str, Values] = {}
+    if rows:
+        for name in ERROR_COLUMNS:
+            column = [row[name] for row in rows]
+            errors[name] = np.array(column) if name == "blocks_analysis" else column
+    held = sorted(verdict.rule for verdict in verdicts if verdict.passed)
+    return {
+        "errors": Part(errors),
+        "verdicts": Part({"passed": held}),
+        "provenance": Part({}, {name: entry.to_json() for name, entry in provenance.items()}),
+    }
+
+
+def read_errors(file: SessionFile) -> list[dict[str, Any]]:
+    """Return the error rows of a session file."""
+    columns = file.read("errors").datasets
+    if not columns:
+        return []
+    rows = zip(*(columns[name] for name in ERROR_COLUMNS), strict=True)
+    return [dict(zip(ERROR_COLUMNS, row, strict=True)) for row in rows]
+
+
+def read_verdicts(file: SessionFile) -> dict[str, Verdict]:
+    """Return what the rules said, by rule."""
+    held = [str(name) for name in file.read("verdicts").datasets["passed"]]
+    return verdicts_from(held, read_errors(file))
+
+
+def read_provenance(file: SessionFile) -> dict[str, Provenance]:
+    """Return what the stored outputs were made from, by output."""
+    attributes = file.read("provenance").attributes
+    return {name: Provenance.from_json(text) for name, text in attributes.items()}

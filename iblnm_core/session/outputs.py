@@ -1,0 +1,142 @@
+"""The outputs of the session step: what each is made from, where it is stored, and when it is out of date.
+
+One table (`OUTPUTS`), from which the pipeline, the storage layout and the asset graph are all made.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class SessionOutput:
+    """One output of the session step.
+
+    Attributes
+    ----------
+    name : str
+    description : str
+    stage : str
+        The stage of the command line that it belongs to.
+    depends : tuple of str
+        Outputs of the same session that it is made from.
+    datasets : tuple of str
+        Kinds of input datasets (keys of `DATASET_KINDS`) that it reads.
+    parameters : tuple of str
+        Sections of the parameters that shape it.
+    row_fields : tuple of str
+        Columns of the session's catalogue row that shape it; `*` stands for all.
+    part : str
+        Regular expression of the paths of its parts in the session file.
+    code_version : str
+        Raised whenever the computation changes in a way that changes results.
+    """
+
+    name: str
+    description: str
+    stage: str
+    depends: tuple[str, ...]
+    datasets: tuple[str, ...]
+    parameters: tuple[str, ...]
+    row_fields: tuple[str, ...]
+    part: str
+    code_version: str = "1"
+
+
+DATASET_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "trials_table": r"alf/(task_\d\d/)?_ibl_trials\.table\.pqt",
+        "raw_task": r"raw_(behavior_data|task_data_\d\d)/_iblrig_taskData\.raw\.jsonable",
+        "signal": r"alf/photometry/photometry\.signal\.pqt",
+        "locations": r"alf/photometry/photometryROI\.locations\.pqt",
+        "raw_frames": r"raw_photometry_data/_neurophotometrics_fpData\.raw\.pqt",
+    }
+)
+"""Kinds of input datasets and the regular expression of their path below the session folder."""
+
+_OUTPUTS = (
+    SessionOutput(
+        "session_metadata",
+        "The catalogue row that the session was processed with, and what is doubtful about it.",
+        "query_database",
+        depends=(),
+        datasets=(),
+        parameters=(),
+        row_fields=("*",),
+        part="metadata",
+    ),
+    SessionOutput(
+        "trials",
+        "One row per trial: events, stimulus, choice, outcome, block.",
+        "task",
+        depends=(),
+        datasets=("trials_table", "raw_task"),
+        parameters=("trials", "responses"),
+        row_fields=("subject",),
+        part="trials",
+    ),
+    SessionOutput(
+        "photometry_qc",
+        "Quality of the recording: one row per fibre and band.",
+        "photometry",
+        depends=("trials",),
+        datasets=("signal", "locations", "raw_frames"),
+        parameters=("photometry", "raw_quality", "preprocessing"),
+        row_fields=("subject", "brain_region"),
+        part=r"photometry/[^/]+/qc",
+    ),
+    SessionOutput(
+        "preprocessed_signal",
+        "Bleaching and isosbestic corrected signal, z-scored, on a regular grid; the recorded bands beside it.",
+        "photometry",
+        depends=("trials",),
+        datasets=("signal", "locations", "raw_frames"),
+        parameters=("photometry", "raw_quality", "preprocessing"),
+        row_fields=("subject", "brain_region"),
+        part=r"photometry/[^/]+/(preprocessed|bands)",
+    ),
+    SessionOutput(
+        "responses",
+        "Peri-event responses: event x trial x time, per fibre.",
+        "photometry",
+        depends=("trials", "preprocessed_signal"),
+        datasets=(),
+        parameters=("responses",),
+        row_fields=(),
+        part=r"photometry/[^/]+/responses",
+    ),
+    SessionOutput(
+        "session_errors",
+        "Every typed error of the session's latest run.",
+        "all",
+        depends=("session_metadata", "trials", "photometry_qc", "preprocessed_signal", "responses"),
+        datasets=(),
+        parameters=(),
+        row_fields=(),
+        part="errors|verdicts|provenance",
+    ),
+)
+
+OUTPUTS: Mapping[str, SessionOutput] = MappingProxyType({output.name: output for output in _OUTPUTS})
+"""All outputs by name, in the order in which a session makes them."""
+
+COMPUTED: tuple[str, ...] = tuple(name for name in OUTPUTS if name != "session_errors")
+"""Outputs that are computed from inputs; `session_errors` follows from every run."""
+
+
+def upstream(names: Iterable[str]) -> frozenset[str]:
+    """Return the named outputs and all that they are made from."""
+    wanted = set(names)
+    for name in reversed(OUTPUTS):
+        if name in wanted:
+            wanted.update(OUTPUTS[name].depends)
+    return frozenset(wanted)
+
+
+def owner_of_part(path: str) -> str | None:
+    """Return the output that owns a part of the session file, None for parts of no known output."""
+    for name, output in OUTPUTS.items():
+        if re.fullmatch(output.part, path):
+            return name
+    return None

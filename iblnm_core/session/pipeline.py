@@ -1,0 +1,359 @@
+"""One session through all its stages in memory: decide what is due, compute it, replace the session file once.
+
+It returns outputs and verdicts and raises for no typed error. Runs in worker processes; knows nothing of Dagster.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from iblnm_core.errors import CorruptArtifact, IblnmError
+from iblnm_core.parameters import Parameters
+from iblnm_core.session import layout, stages
+from iblnm_core.session.fingerprint import (
+    Provenance,
+    code_version,
+    dataset_kinds,
+    fingerprint,
+    library_versions,
+    parameters_digest,
+    row_digest,
+    why_due,
+)
+from iblnm_core.session.inputs import SessionInputs
+from iblnm_core.session.metadata import judge_metadata, judge_paths
+from iblnm_core.session.outputs import COMPUTED, OUTPUTS, owner_of_part, upstream
+from iblnm_core.session.verdicts import Judge, Verdict
+from iblnm_core.storage.session_file import Part, SessionFile, update_session_file
+
+PHOTOMETRY = frozenset({"photometry_qc", "preprocessed_signal"})
+"""Outputs of the photometry stage, which are made together from the same files."""
+
+
+@dataclass(frozen=True)
+class SessionTask:
+    """Everything a worker needs to know about one session.
+
+    Attributes
+    ----------
+    eid : str
+    row : mapping
+        The session's row of the `sessions` table.
+    folder : str
+        The session folder of the source.
+    datasets : tuple of str
+        Paths that the source lists below the folder.
+    file : str
+        The session file.
+    parameters : Parameters
+    selected : frozenset of str
+        Outputs asked for; what they need is computed too when it is not current.
+    reprocess : bool
+        Compute what is asked for even when it is current.
+    """
+
+    eid: str
+    row: Mapping[str, Any]
+    folder: str
+    datasets: tuple[str, ...]
+    file: str
+    parameters: Parameters
+    selected: frozenset[str]
+    reprocess: bool = False
+
+
+@dataclass(frozen=True)
+class SessionReport:
+    """How a session went.
+
+    Attributes
+    ----------
+    eid : str
+    computed : frozenset of str
+        Outputs computed in this run; none when the stored session was current and is adopted.
+    provenance : mapping of str to Provenance
+        All outputs of the session as they are stored now.
+    verdicts : mapping of str to Verdict
+        All rules judged, now or when the stored outputs were made.
+    seconds : mapping of str to float
+        Wall time per step.
+    """
+
+    eid: str
+    computed: frozenset[str]
+    provenance: Mapping[str, Provenance]
+    verdicts: Mapping[str, Verdict]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def stopped(self) -> dict[str, str]:
+        """Outputs that do not exist, and the error type that stopped each."""
+        return {name: p.stopped_by or p.state for name, p in self.provenance.items() if p.state != "stored"}
+
+    @property
+    def failed(self) -> bool:
+        """Whether a fatal error stands against the session."""
+        return any(verdict.fatal for verdict in self.verdicts.values())
+
+
+def process_session(task: SessionTask) -> SessionReport:
+    """Compute what is due of one session, store it, and say how it went.
+
+    Raises
+    ------
+    SourceUnavailable
+        When the inputs cannot be had for now: no verdict, nothing changed.
+    StorageFull
+        When the result cannot be stored: nothing changed.
+    """
+    return _SessionRun(task).run()
+
+
+def record_crash(task: SessionTask, error: BaseException) -> SessionReport:
+    """Store that computing a session failed outside of its own code: its worker died, or never answered."""
+    run = _SessionRun(task)
+    due = run.what_is_due()
+    run.judge.unexpected(error, due)
+    return run.store(frozenset(due))
+
+
+class _SessionRun:
+    """The state of one pass over one session."""
+
+    def __init__(self, task: SessionTask) -> None:
+        self.task = task
+        self.path = Path(task.file)
+        self.inputs = SessionInputs(Path(task.folder), task.datasets)
+        self.seconds: dict[str, float] = {}
+        self.parts: dict[str, Part] = {}
+        self.summaries: dict[str, dict[str, float]] = {}
+        self.judge = Judge()
+        self.provenance, self.verdicts = self._stored_ledger()
+
+    def run(self) -> SessionReport:
+        with self._timed("fingerprints"):
+            due = self.what_is_due()
+        try:
+            return self._compute(due)
+        except CorruptArtifact:
+            # what was to be loaded from the session file is broken: make it anew
+            return self._compute(upstream(due) & frozenset(COMPUTED))
+
+    def what_is_due(self) -> frozenset[str]:
+        """Return the outputs to compute: those asked for and their upstream, as far as they are not current."""
+        wanted = self.task.selected & frozenset(COMPUTED)
+        due = {name for name in upstream(wanted) & frozenset(COMPUTED) if self._is_due(name)}
+        if self.task.reprocess:
+            due |= wanted
+        if due & PHOTOMETRY:
+            due |= PHOTOMETRY
+        return frozenset(due)
+
+    def _is_due(self, name: str) -> bool:
+        stored = self.provenance.get(name)
+        found = self.inputs.found(dataset_kinds(name))
+        reason = why_due(name, stored, self.task.row, self.task.parameters, found)
+        if reason != "input" or stored is None:
+            return reason is not None
+        # size or time of an input differ: only its content decides
+        return stored.fingerprint != self._fingerprint(name)
+
+    def _fingerprint(self, name: str) -> str:
+        files = self.inputs.files(dataset_kinds(name))
+        return fingerprint(name, self.task.row, self.task.parameters, files)
+
+    def _compute(self, due: frozenset[str]) -> SessionReport:
+        if not due and self._memo_is_current():
+            return SessionReport(self.task.eid, due, self.provenance, self.verdicts, self.seconds)
+        standing = {n: v for n, v in self.verdicts.items() if v.asset not in due and v.asset != "session_errors"}
+        self.judge = Judge(standing)
+        if "session_metadata" in due:
+            with self._guarded({"session_metadata"}):
+                judge_metadata(self.task.row, self.judge)
+                self.parts["metadata"] = layout.metadata_part(self.task.row)
+        else:
+            judge_paths(self.task.row, Judge())
+        if "trials" not in self.judge.stopped and due - {"session_metadata"}:
+            self._stages(due)
+        return self.store(due)
+
+    def _stages(self, due: frozenset[str]) -> None:
+        trials, signals = None, {}
+        with self._guarded({"trials"} & due), self._timed("trials"):
+            trials = self._trials(due)
+        if due & PHOTOMETRY:
+            with self._guarded(PHOTOMETRY), self._timed("photometry"):
+                signals = self._photometry(trials)
+        if "responses" in due and "responses" not in self.judge.stopped and trials is not None:
+            with self._guarded({"responses"}), self._timed("responses"):
+                self._responses(trials, signals if due & PHOTOMETRY else self._stored_signals())
+
+    def _trials(self, due: frozenset[str]) -> pd.DataFrame | None:
+        if "trials" in due:
+            trials = stages.load_trials(self.inputs, self.task.parameters, self.judge)
+            if trials is not None:
+                self.parts["trials"] = layout.trials_part(trials)
+                self.summaries["trials"] = {"n_trials": len(trials)}
+            return trials
+        if "trials" in self.judge.stopped or not due - {"session_metadata"}:
+            return None
+        with SessionFile(self.path, self.task.eid) as file:
+            return layout.read_trials(file)
+
+    def _photometry(self, trials: pd.DataFrame | None) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
+        regions = tuple(self.task.row["brain_region"])
+        result = stages.process_photometry(self.inputs, regions, trials, self.task.parameters, self.judge)
+        # a session without regions in its row still has those of its signal
+        by_index = {fiber.fiber_idx: fiber.region for fiber in result.fibers} or dict(enumerate(regions))
+        names = layout.region_groups([by_index[index] for index in sorted(by_index)])
+        groups = dict(zip(sorted(by_index), names, strict=True))
+        if result.quality is not None:
+            self.parts |= layout.qc_parts(result.quality, groups)
+            self.summaries["photometry_qc"] = {"n_rows": len(result.quality)}
+        for fiber in result.fibers:
+            signal = result.signals.get(fiber.fiber_idx)
+            if signal is not None and result.recording is not None:
+                group = groups[fiber.fiber_idx]
+                self.parts |= layout.signal_parts(group, fiber.fiber_idx, signal, result.recording, fiber.column)
+        if result.signals:
+            seconds = max(float(s.times[-1] - s.times[0]) for s in result.signals.values())
+            self.summaries["preprocessed_signal"] = {"n_recordings": len(result.signals), "duration_s": round(seconds, 3)}
+        return {index: (groups[index], signal.times, signal.values) for index, signal in result.signals.items()}
+
+    def _stored_signals(self) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
+        with SessionFile(self.path, self.task.eid) as file:
+            stored = layout.read_signals(file)
+        return {index: (group, s.index.to_numpy(), s.to_numpy()) for group, (index, s) in stored.items()}
+
+    def _responses(self, trials: pd.DataFrame, signals: Mapping[int, tuple[str, np.ndarray, np.ndarray]]) -> None:
+        by_index = {index: (times, values) for index, (_, times, values) in signals.items()}
+        responses = stages.make_responses(by_index, trials, self.task.parameters)
+        for index, found in responses.items():
+            self.parts[f"photometry/{signals[index][0]}/responses"] = layout.responses_part(index, found)
+        n_events = max((len(found.events) for found in responses.values()), default=0)
+        self.summaries["responses"] = {"n_recordings": len(responses), "n_events": n_events, "n_trials": len(trials)}
+
+    def store(self, due: frozenset[str]) -> SessionReport:
+        """Replace the session file: what was computed comes in, what is stopped goes, the rest stays."""
+        stopped = self.judge.stopped
+        crashed = "no_unexpected_error" in self.judge.verdicts and not self.judge.verdicts["no_unexpected_error"].passed
+        if not crashed:
+            self.judge.record("no_unexpected_error", [])
+        fresh = self._fresh_provenance(due)
+        parts = {path: part for path, part in self.parts.items() if owner_of_part(path) not in stopped}
+        report: list[SessionReport] = []
+
+        def change(stored: SessionFile | None) -> tuple[Mapping[str, Part], Any]:
+            # another run may have stored other outputs meanwhile: its entries are kept
+            provenance, verdicts = _ledger(stored)
+            kept = {name: v for name, v in verdicts.items() if name not in self.judge.verdicts and v.asset not in due}
+            merged = {**kept, **self.judge.verdicts}
+            known = {name: provenance[name] for name in OUTPUTS if name in provenance} | fresh
+            gone = {name for name in stopped if name != "session_errors"}
+            for name in gone - set(fresh):
+                if name in known:
+                    known[name] = self._provenance_of(name, "stopped", stopped[name])
+            report.append(SessionReport(self.task.eid, due, known, merged, self.seconds))
+            writes = {**parts, **layout.ledger_parts(self.task.eid, merged.values(), known)}
+            return writes, lambda path: owner_of_part(path) in due | gone
+
+        with self._timed("storage"):
+            update_session_file(self.path, self.task.eid, change)
+        return report[-1]
+
+    def _fresh_provenance(self, due: frozenset[str]) -> dict[str, Provenance]:
+        fresh = {}
+        owners = {owner_of_part(path) for path in self.parts}
+        # an output whose memo of input sizes and times is old, though its content is current, gets a new memo
+        for name in [name for name in COMPUTED if name in due or name in self.provenance]:
+            if name in due:
+                if name in self.judge.stopped:
+                    fresh[name] = self._provenance_of(name, "stopped", self.judge.stopped[name])
+                elif name in owners or name == "responses":
+                    fresh[name] = self._provenance_of(name, "stored", None)
+                else:
+                    fresh[name] = self._provenance_of(name, "stopped", self._stopping_error(name))
+            elif not self._is_due(name):
+                entry = self.provenance[name]
+                fresh[name] = self._provenance_of(name, entry.state, entry.stopped_by, entry.summary)
+        return fresh
+
+    def _stopping_error(self, name: str) -> str | None:
+        """Return the error behind an output for which there was nothing to compute."""
+        for verdict in self.judge.verdicts.values():
+            if verdict.asset == name and verdict.fatal:
+                return verdict.findings[0].error_type
+        return None
+
+    def _provenance_of(
+        self, name: str, state: Any, stopped_by: str | None, summary: Mapping[str, float] | None = None
+    ) -> Provenance:
+        row, parameters = self.task.row, self.task.parameters
+        inputs = self.inputs.files(dataset_kinds(name))
+        return Provenance(
+            state="failed" if stopped_by == "UnexpectedError" else state,
+            stopped_by=stopped_by,
+            fingerprint=fingerprint(name, row, parameters, inputs),
+            code=code_version(name),
+            parameters=parameters_digest(name, parameters),
+            row=row_digest(name, row),
+            inputs=inputs,
+            summary=self.summaries.get(name, {}) if summary is None else summary,
+            libraries=library_versions(),
+        )
+
+    def _memo_is_current(self) -> bool:
+        """Whether sizes and times of all inputs are as stored, so that the next look needs no reading."""
+        names = [name for name in COMPUTED if name in self.provenance]
+        return all(
+            why_due(
+                name,
+                self.provenance[name],
+                self.task.row,
+                self.task.parameters,
+                self.inputs.found(dataset_kinds(name)),
+            )
+            != "input"
+            for name in names
+        )
+
+    def _stored_ledger(self) -> tuple[Mapping[str, Provenance], Mapping[str, Verdict]]:
+        try:
+            with SessionFile(self.path, self.task.eid) as file:
+                return _ledger(file)
+        except (FileNotFoundError, CorruptArtifact):
+            return {}, {}
+
+    @contextmanager
+    def _guarded(self, outputs: Iterable[str]) -> Iterator[None]:
+        """Turn what nothing foresees into a verdict on this session's outputs."""
+        try:
+            yield
+        except IblnmError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug in one session must not cost the others
+            self.judge.unexpected(error, outputs)
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - started
+
+
+def _ledger(file: SessionFile | None) -> tuple[Mapping[str, Provenance], Mapping[str, Verdict]]:
+    """Return provenance and verdicts of a stored file; a broken ledger counts as none."""
+    if file is None or "provenance" not in file:
+        return {}, {}
+    try:
+        return layout.read_provenance(file), layout.read_verdicts(file)
+    except CorruptArtifact:
+        return {}, {}

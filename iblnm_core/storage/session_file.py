@@ -1,0 +1,240 @@
+"""The session file: one HDF5 file per session, read part by part, replaced as a whole.
+
+A *part* is a group that one output owns: a top-level group, or `photometry/REGION/PART`. What the parts mean is the
+business of `iblnm_core.session.layout`; here they are datasets, attributes and checksums.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iblnm_core.errors import CorruptArtifact
+from iblnm_core.storage.atomic import atomic_path, explained_when_full, locked
+
+Values: TypeAlias = NDArray[Any] | Sequence[str | None]
+Scalar: TypeAlias = str | int | float | bool | None
+
+NULL = "__none__"
+"""How a null is written where HDF5 only has text."""
+
+_HASH = "content_hash"
+_NESTED = "photometry"
+_COMPRESS_FROM_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Part:
+    """Content of one part: datasets by name, attributes by name.
+
+    Text datasets are sequences of strings (null allowed); everything else is a numeric array. Names of datasets may
+    contain `/`, which makes subgroups.
+    """
+
+    datasets: Mapping[str, Values] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class SessionFile:
+    """An open session file, for reading.
+
+    Parameters
+    ----------
+    path : Path
+    eid : str
+        For error messages.
+    """
+
+    def __init__(self, path: Path, eid: str) -> None:
+        import h5py
+
+        self.path = path
+        self.eid = eid
+        try:
+            self.handle = h5py.File(path, "r")
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise CorruptArtifact("session file", eid, str(path), f"cannot be opened ({error})") from error
+
+    def __enter__(self) -> "SessionFile":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.handle.close()
+
+    def parts(self) -> tuple[str, ...]:
+        """Return the paths of all parts, sorted."""
+        found = []
+        for name, group in self.handle.items():
+            if name != _NESTED:
+                found.append(name)
+            else:
+                found += [f"{name}/{region}/{part}" for region, parts in group.items() for part in parts]
+        return tuple(sorted(found))
+
+    def regions(self) -> tuple[str, ...]:
+        """Return the names of the recorded regions, in the order of their fibres as far as it is stored."""
+        return tuple(self.handle.get(_NESTED, ()))
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.handle
+
+    def read(self, path: str) -> Part:
+        """Read one part and verify it.
+
+        Raises
+        ------
+        KeyError
+            When the file has no such part.
+        CorruptArtifact
+            When the content is not what was written.
+        """
+        if path not in self.handle:
+            raise KeyError(f"{self.path} has no {path}")
+        group = self.handle[path]
+        try:
+            part = _read_group(group)
+            stored = group.attrs.get(_HASH)
+        except (OSError, RuntimeError, ValueError, UnicodeDecodeError) as error:
+            raise CorruptArtifact(path, self.eid, str(self.path), f"cannot be read ({error})") from error
+        if stored is not None and stored != content_hash(part):
+            problem = f"its content hash is {content_hash(part)}, expected {stored}"
+            raise CorruptArtifact(path, self.eid, str(self.path), problem)
+        return part
+
+
+def update_session_file(
+    path: Path, eid: str, change: Callable[[SessionFile | None], tuple[Mapping[str, Part], Callable[[str], bool]]]
+) -> None:
+    """Read, change and replace a session file as one step that other processes cannot interleave with.
+
+    Parameters
+    ----------
+    path : Path
+    eid : str
+    change : callable
+        Gets the stored file (None when there is none, or none that can be opened) and returns the parts to write and
+        a predicate of the stored parts to leave behind. All other stored parts are copied as they are.
+
+    Raises
+    ------
+    StorageFull
+        When there is no room; the stored file is untouched.
+    """
+    import h5py
+
+    with explained_when_full(path), locked(path.parent / ".locks" / f"{path.stem}.lock"):
+        with _stored(path, eid) as stored:
+            writes, drops = change(stored)
+            with atomic_path(path, verify=lambda temporary: _verify(temporary, eid, writes)) as temporary:
+                with h5py.File(temporary, "w", libver=("earliest", "v110")) as new:
+                    if stored is not None:
+                        _copy_parts(stored, new, lambda part: part in writes or drops(part))
+                    for name in sorted(writes):
+                        _write_group(new.create_group(name), writes[name])
+
+
+@contextlib.contextmanager
+def _stored(path: Path, eid: str) -> Iterator[SessionFile | None]:
+    """Open what is stored; a file that cannot be opened is set aside, so that the session can be computed anew."""
+    try:
+        stored = SessionFile(path, eid)
+    except FileNotFoundError:
+        yield None
+        return
+    except CorruptArtifact:
+        path.replace(path.with_suffix(".broken"))
+        yield None
+        return
+    with stored:
+        yield stored
+
+
+def _copy_parts(stored: SessionFile, new: Any, leave_out: Callable[[str], bool]) -> None:
+    for part in stored.parts():
+        if not leave_out(part):
+            parent, _, name = part.rpartition("/")
+            stored.handle.copy(part, new.require_group(parent) if parent else new, name=name)
+
+
+def _verify(temporary: Path, eid: str, writes: Mapping[str, Part]) -> None:
+    """Read back what was just written; a disk that lies is found here and not a year later."""
+    with SessionFile(temporary, eid) as written:
+        for name in writes:
+            written.read(name)
+
+
+def content_hash(part: Part) -> str:
+    """Return a hash of names, types, shapes and values of a part."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(part.datasets):
+        values = part.datasets[name]
+        digest.update(name.encode())
+        if isinstance(values, np.ndarray):
+            digest.update(f"{values.dtype.str}{values.shape}".encode())
+            digest.update(np.ascontiguousarray(values).data)
+        else:
+            for text in values:
+                encoded = (NULL if text is None else text).encode()
+                digest.update(f"{len(encoded)}:".encode() + encoded)
+    for name in sorted(part.attributes):
+        digest.update(f"{name}={_plain(part.attributes[name])!r}".encode())
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Return an attribute as Python has it, whatever numpy or HDF5 made of it."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple):
+        return list(value)
+    return NULL if value is None else value
+
+
+def _write_group(group: Any, part: Part) -> None:
+    import h5py
+
+    for name, values in part.datasets.items():
+        if isinstance(values, np.ndarray):
+            # an empty dataset has no chunks, hence no checksum of its own; the part's hash covers it
+            options: dict[str, Any] = {"fletcher32": True} if values.size else {}
+            if values.nbytes >= _COMPRESS_FROM_BYTES:
+                options |= {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+            group.create_dataset(name, data=values, **options)
+        else:
+            texts = [NULL if text is None else text for text in values]
+            group.create_dataset(name, data=texts, shape=(len(texts),), dtype=h5py.string_dtype("utf-8"))
+    for name, value in part.attributes.items():
+        plain = _plain(value)
+        group.attrs[name] = plain
+    group.attrs[_HASH] = content_hash(part)
+
+
+def _read_group(group: Any) -> Part:
+    import h5py
+
+    datasets: dict[str, Values] = {}
+
+    def collect(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            if h5py.check_string_dtype(item.dtype) is not None:
+                datasets[name] = [None if text == NULL else text for text in item.asstr()[()].tolist()]
+            else:
+                datasets[name] = item[()]
+
+    group.visititems(collect)
+    attributes = {name: _decoded(value) for name, value in group.attrs.items() if name != _HASH}
+    return Part(datasets, attributes)
+
+
+def _decoded(value: Any) -> Any:
+    plain = _plain(value)
+    return None if isinstance(plain, str) and plain == NULL else plain

@@ -1,0 +1,123 @@
+"""The session file keeps what it is given, says when it does not, and is never partial."""
+
+import multiprocessing
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from iblnm_core.errors import CorruptArtifact
+from iblnm_core.storage.session_file import Part, SessionFile, update_session_file
+
+EID = "0a1b2c3d-0000-4000-8000-000000000001"
+
+texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=12)
+datasets = st.dictionaries(
+    st.sampled_from(["a", "b/c", "times", "signal", "stim_side"]),
+    st.one_of(
+        hnp.arrays(st.sampled_from([np.float64, np.float32, np.int64]), hnp.array_shapes(max_dims=3, min_side=0)),
+        st.lists(st.one_of(st.none(), texts.filter(lambda t: t != "__none__")), max_size=4),
+    ),
+    max_size=4,
+)
+attributes = st.dictionaries(
+    st.sampled_from(["fs", "x", "name"]),
+    st.one_of(st.none(), st.integers(-(2**40), 2**40), st.floats(allow_nan=False), st.booleans(), texts),
+    max_size=3,
+)
+
+
+def write(path, **parts):
+    update_session_file(path, EID, lambda _stored: (parts, lambda _part: False))
+
+
+@settings(deadline=None, max_examples=60)
+@given(datasets, attributes)
+def test_every_part_comes_back_as_it_was_written(tmp_path_factory, datasets, attributes):
+    path = tmp_path_factory.mktemp("h5") / f"{EID}.h5"
+    write(path, part=Part(datasets, attributes))
+    with SessionFile(path, EID) as file:
+        part = file.read("part")
+    assert set(part.datasets) == set(datasets)
+    for name, values in datasets.items():
+        if isinstance(values, np.ndarray):
+            assert part.datasets[name].dtype == values.dtype
+            np.testing.assert_array_equal(part.datasets[name], values)
+        else:
+            assert part.datasets[name] == values
+    assert part.attributes == attributes
+
+
+def test_negative_zero_survives(tmp_path):
+    path = tmp_path / f"{EID}.h5"
+    write(path, trials=Part({"signed_contrast": np.array([-0.0, 0.0])}))
+    with SessionFile(path, EID) as file:
+        assert np.signbit(file.read("trials").datasets["signed_contrast"]).tolist() == [True, False]
+
+
+def test_parts_not_named_are_kept_and_dropped_ones_leave(tmp_path):
+    path = tmp_path / f"{EID}.h5"
+    write(path, trials=Part({"a": np.arange(3)}), wheel=Part({"a": np.arange(4)}))
+    new = {"photometry/VTA-l/qc": Part({"band": ["GCaMP"]})}
+    update_session_file(path, EID, lambda _stored: (new, lambda part: part == "wheel"))
+    with SessionFile(path, EID) as file:
+        assert file.parts() == ("photometry/VTA-l/qc", "trials")
+        assert file.read("trials").datasets["a"].tolist() == [0, 1, 2]
+
+
+def test_changed_content_is_noticed_by_name(tmp_path):
+    path = tmp_path / f"{EID}.h5"
+    write(path, trials=Part({"a": np.arange(3.0)}))
+    with h5py.File(path, "r+") as file:
+        file["trials/a"][1] = 7
+    with SessionFile(path, EID) as file, pytest.raises(CorruptArtifact, match=f"stored trials of session {EID}"):
+        file.read("trials")
+
+
+def test_flipped_byte_is_noticed(tmp_path):
+    path = tmp_path / f"{EID}.h5"
+    signal = np.random.default_rng(1).normal(size=5000)
+    write(path, trials=Part({"a": signal}))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(CorruptArtifact), SessionFile(path, EID) as file:
+        file.read("trials")
+
+
+def test_a_file_that_cannot_be_opened_is_set_aside(tmp_path):
+    path = tmp_path / f"{EID}.h5"
+    path.write_bytes(b"no HDF5")
+    write(path, trials=Part({"a": np.arange(3)}))
+    assert path.with_suffix(".broken").read_bytes() == b"no HDF5"
+    with SessionFile(path, EID) as file:
+        assert "trials" in file
+
+
+def test_an_error_while_writing_leaves_the_old_file(tmp_path):
+    path = tmp_path / f"{EID}.h5"
+    write(path, trials=Part({"a": np.arange(3)}))
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        write(path, trials=Part({"a": np.array([object()])}))
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".locks", path.name]
+
+
+def _add_part(path, name):
+    write(path, **{name: Part({"a": np.arange(2000.0)})})
+
+
+def test_two_writers_at_once_both_arrive(tmp_path):
+    path = tmp_path / f"{EID}.h5"
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_add_part, args=(path, f"part_{i}")) for i in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    with SessionFile(path, EID) as file:
+        assert file.parts() == tuple(f"part_{i}" for i in range(4))
