@@ -121,13 +121,13 @@ def signal_parts(
 
 def read_signals(file: SessionFile) -> dict[str, tuple[int, pd.Series]]:
     """Return the corrected signal per recording group: fibre index, and the signal over session time (s)."""
-    signals = {}
+    signals: dict[str, tuple[int, pd.Series]] = {}
     for group in file.regions():
         path = f"photometry/{group}/preprocessed"
         if path in file:
             part = file.read(path)
-            times = pd.Index(part.datasets["times"], name="times")
-            series = pd.Series(part.datasets["signal"], index=times, name=group)
+            times = pd.Index(np.asarray(part.datasets["times"]), name="times")
+            series = pd.Series(np.asarray(part.datasets["signal"]), index=times, name=group)
             signals[group] = (int(part.attributes.get("fiber_idx", len(signals))), series)
     return dict(sorted(signals.items(), key=lambda item: item[1][0]))
 
@@ -161,14 +161,14 @@ def read_responses(file: SessionFile) -> dict[str, Responses]:
     return found
 
 
-def qc_parts(rows: pd.DataFrame, groups: Sequence[str]) -> dict[str, Part]:
+def qc_parts(rows: pd.DataFrame, groups: Mapping[int, str]) -> dict[str, Part]:
     """Return one part per recording group from quality rows.
 
     Parameters
     ----------
     rows : DataFrame
         One row per (fibre, band), column `fiber_idx` among them.
-    groups : sequence of str
+    groups : mapping of int to str
         Group names by fibre index.
     """
     parts = {}
@@ -194,9 +194,7 @@ def read_qc(file: SessionFile) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True).sort_values(["fiber_idx", "band"], ignore_index=True)
 
 
-def ledger_parts(
-    eid: str, verdicts: Iterable[Verdict], provenance: Mapping[str, Provenance]
-) -> dict[str, Part]:
+def ledger_parts(eid: str, verdicts: Iterable[Verdict], provenance: Mapping[str, Provenance]) -> dict[str, Part]:
     """Return the parts that say how the session went: errors, rules that held, what outputs were made from.
 
     No errors make an empty `errors` group, which says that the session was processed.

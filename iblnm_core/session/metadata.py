@@ -30,7 +30,7 @@ from iblnm_core.vocabulary import (
 
 
 def judge_metadata(row: Mapping[str, Any], judge: Judge) -> None:
-    """Judge a session's catalogue row by all metadata rules.
+    """Judge a session's catalogue row by all metadata rules but that of `judge_paths`.
 
     Parameters
     ----------
@@ -39,7 +39,6 @@ def judge_metadata(row: Mapping[str, Any], judge: Judge) -> None:
     judge : Judge
         Gets the verdicts.
     """
-    judge_paths(row, judge)
     subject, regions = row["subject"], list(row["brain_region"])
     with judge.rule("subject_in_project"):
         if subject in EXCLUDED_SUBJECTS:
@@ -89,9 +88,7 @@ def _check_regions(row: Mapping[str, Any], regions: Sequence[str]) -> None:
 
 
 def _check_hemispheres(subject: str, regions: Sequence[str]) -> None:
-    missing = [
-        region for region in regions if not split_region(region)[1] and region and region not in MIDLINE_REGIONS
-    ]
+    missing = [region for region in regions if not split_region(region)[1] and region and region not in MIDLINE_REGIONS]
     if missing:
         raise MissingHemiSuffix(
             f"subject {subject}: {', '.join(missing)} without hemisphere; expected a suffix -l or -r"

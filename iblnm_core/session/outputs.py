@@ -128,7 +128,7 @@ COMPUTED: tuple[str, ...] = tuple(name for name in OUTPUTS if name != "session_e
 def upstream(names: Iterable[str]) -> frozenset[str]:
     """Return the named outputs and all that they are made from."""
     wanted = set(names)
-    for name in reversed(OUTPUTS):
+    for name in reversed(tuple(OUTPUTS)):
         if name in wanted:
             wanted.update(OUTPUTS[name].depends)
     return frozenset(wanted)

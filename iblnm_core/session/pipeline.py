@@ -28,7 +28,7 @@ from iblnm_core.session.fingerprint import (
 )
 from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.metadata import judge_metadata, judge_paths
-from iblnm_core.session.outputs import COMPUTED, OUTPUTS, owner_of_part, upstream
+from iblnm_core.session.outputs import COMPUTED, owner_of_part, upstream
 from iblnm_core.session.verdicts import Judge, Verdict
 from iblnm_core.storage.session_file import Part, SessionFile, update_session_file
 
@@ -134,6 +134,7 @@ class _SessionRun:
         self.parts: dict[str, Part] = {}
         self.summaries: dict[str, dict[str, float]] = {}
         self.judge = Judge()
+        self.standing: Mapping[str, Verdict] = {}
         self.provenance, self.verdicts = self._stored_ledger()
 
     def run(self) -> SessionReport:
@@ -171,20 +172,23 @@ class _SessionRun:
     def _compute(self, due: frozenset[str]) -> SessionReport:
         if not due and self._memo_is_current():
             return SessionReport(self.task.eid, due, self.provenance, self.verdicts, self.seconds)
-        standing = {n: v for n, v in self.verdicts.items() if v.asset not in due and v.asset != "session_errors"}
-        self.judge = Judge(standing)
+        again = due | {"session_errors"}
+        self.standing = {
+            name: v for name, v in self.verdicts.items() if v.asset not in again and name != "session_paths_safe"
+        }
+        self.judge = Judge(dict(self.standing))
+        judge_paths(self.task.row, self.judge)
         if "session_metadata" in due:
             with self._guarded({"session_metadata"}):
                 judge_metadata(self.task.row, self.judge)
                 self.parts["metadata"] = layout.metadata_part(self.task.row)
-        else:
-            judge_paths(self.task.row, Judge())
-        if "trials" not in self.judge.stopped and due - {"session_metadata"}:
+        if self.judge.verdicts["session_paths_safe"].passed:
             self._stages(due)
         return self.store(due)
 
     def _stages(self, due: frozenset[str]) -> None:
-        trials, signals = None, {}
+        trials: pd.DataFrame | None = None
+        signals: dict[int, tuple[str, np.ndarray, np.ndarray]] = {}
         with self._guarded({"trials"} & due), self._timed("trials"):
             trials = self._trials(due)
         if due & PHOTOMETRY:
@@ -223,7 +227,10 @@ class _SessionRun:
                 self.parts |= layout.signal_parts(group, fiber.fiber_idx, signal, result.recording, fiber.column)
         if result.signals:
             seconds = max(float(s.times[-1] - s.times[0]) for s in result.signals.values())
-            self.summaries["preprocessed_signal"] = {"n_recordings": len(result.signals), "duration_s": round(seconds, 3)}
+            self.summaries["preprocessed_signal"] = {
+                "n_recordings": len(result.signals),
+                "duration_s": round(seconds, 3),
+            }
         return {index: (groups[index], signal.times, signal.values) for index, signal in result.signals.items()}
 
     def _stored_signals(self) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
@@ -250,15 +257,17 @@ class _SessionRun:
         report: list[SessionReport] = []
 
         def change(stored: SessionFile | None) -> tuple[Mapping[str, Part], Any]:
-            # another run may have stored other outputs meanwhile: its entries are kept
+            # another run may have stored other outputs meanwhile: what this run did not make is taken from there
             provenance, verdicts = _ledger(stored)
-            kept = {name: v for name, v in verdicts.items() if name not in self.judge.verdicts and v.asset not in due}
-            merged = {**kept, **self.judge.verdicts}
-            known = {name: provenance[name] for name in OUTPUTS if name in provenance} | fresh
-            gone = {name for name in stopped if name != "session_errors"}
+            judged = {name: v for name, v in self.judge.verdicts.items() if self.standing.get(name) is not v}
+            merged = {name: v for name, v in verdicts.items() if v.asset not in due} | judged
+            known = dict(provenance)
+            for name, entry in fresh.items():
+                if name in due or (name in known and known[name].fingerprint == entry.fingerprint):
+                    known[name] = entry
+            gone = (set(stopped) & set(known)) | (set(stopped) & due)
             for name in gone - set(fresh):
-                if name in known:
-                    known[name] = self._provenance_of(name, "stopped", stopped[name])
+                known[name] = self._provenance_of(name, "stopped", stopped[name])
             report.append(SessionReport(self.task.eid, due, known, merged, self.seconds))
             writes = {**parts, **layout.ledger_parts(self.task.eid, merged.values(), known)}
             return writes, lambda path: owner_of_part(path) in due | gone

@@ -1,0 +1,99 @@
+"""The catalogue: raw session records to one repaired row per session. A pure function of the index."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from iblnm_core.errors import InvalidSessionType
+from iblnm_core.schemas import SESSION_INDEX, SESSIONS
+from iblnm_core.session.metadata import session_type_of
+from iblnm_core.sources.base import SourceRecord
+from iblnm_core.vocabulary import NEUROMODULATOR_OF_REGION, normalise_region, split_region
+
+
+def index_frame(records: Iterable[SourceRecord]) -> pd.DataFrame:
+    """Return raw session records as the `session_index` table."""
+    rows = [{name: _stored(getattr(record, name)) for name in SESSION_INDEX.column_names} for record in records]
+    return pd.DataFrame(rows, columns=SESSION_INDEX.column_names)
+
+
+def _stored(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def build_catalogue(index: pd.DataFrame) -> pd.DataFrame:
+    """Return the `sessions` table.
+
+    Parameters
+    ----------
+    index : DataFrame
+        The `session_index` table.
+
+    Returns
+    -------
+    DataFrame
+        One row per session, columns of the `sessions` schema. Region names are repaired; everything else that is
+        doubtful stays as it is and is judged by the metadata rules.
+    """
+    if index.empty:
+        return pd.DataFrame(columns=SESSIONS.column_names)
+    rows = [_catalogue_row(row) for row in index.to_dict("records")]
+    catalogue = pd.DataFrame(rows)
+    dates = pd.to_datetime(catalogue["start_time"].str[:10])
+    by_subject = dates.groupby(catalogue["subject"])
+    catalogue["day_n"] = (dates - by_subject.transform("min")).dt.days
+    catalogue["session_n"] = by_subject.rank(method="dense")
+    return catalogue[SESSIONS.column_names]
+
+
+def _catalogue_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    regions = [normalise_region(region) for region in row["regions"]]
+    targets = [target_of(region) for region in regions]
+    return {
+        **{name: row[name] for name in SESSIONS.column_names if name in row},
+        "lab": row["lab"] or None,
+        "session_type": _session_type(row["task_protocol"]),
+        "session_length": session_length(row["start_time"], row["end_time"]),
+        "NM": common_neuromodulator(targets),
+        "brain_region": regions,
+        "hemisphere": [split_region(region)[1] for region in regions],
+        "target_NM": targets,
+        "datasets": list(row["datasets"]),
+    }
+
+
+def _session_type(protocol: str) -> str | None:
+    try:
+        return session_type_of(protocol)
+    except InvalidSessionType:
+        return None
+
+
+def target_of(region: str) -> str | None:
+    """Return the target label of a region, None for a region that is no target."""
+    bare = split_region(region)[0]
+    neuromodulator = NEUROMODULATOR_OF_REGION.get(bare)
+    return None if neuromodulator is None else f"{bare}-{neuromodulator}"
+
+
+def common_neuromodulator(targets: Sequence[str | None]) -> str | None:
+    """Return the neuromodulator of a session's targets when all agree."""
+    found = {target.rpartition("-")[2] for target in targets if target}
+    return found.pop() if len(found) == 1 else None
+
+
+def session_length(start: str, end: str | None) -> float:
+    """Return end minus start in seconds; not a number when either is unknown or they have different conventions.
+
+    Parameters
+    ----------
+    start, end : str
+        ISO 8601.
+    """
+    try:
+        return (datetime.fromisoformat(end or "") - datetime.fromisoformat(start)).total_seconds()
+    except (ValueError, TypeError):
+        return math.nan

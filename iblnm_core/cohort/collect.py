@@ -1,0 +1,103 @@
+"""Tables collected from session files: what is there is kept, only sessions whose file changed are read again."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+
+from iblnm_core.errors import CorruptArtifact
+from iblnm_core.identifiers import is_eid
+from iblnm_core.root import Root
+from iblnm_core.schemas import ERRORS, QC_PHOTOMETRY, TableSchema
+from iblnm_core.session import layout
+from iblnm_core.storage.session_file import SessionFile
+from iblnm_core.storage.tables import Table, make_table, read_notes, read_table
+
+
+@dataclass(frozen=True)
+class Collected:
+    """How collecting a table went.
+
+    Attributes
+    ----------
+    table : Table
+    n_sessions, n_read : int
+        Sessions behind the rows; session files read in this run.
+    broken : tuple of str
+        Session files that could not be read; their former rows are left out.
+    """
+
+    table: Table
+    n_sessions: int
+    n_read: int
+    broken: tuple[str, ...]
+
+
+def _errors(file: SessionFile) -> pd.DataFrame:
+    return pd.DataFrame(layout.read_errors(file), columns=ERRORS.column_names)
+
+
+def _qc(file: SessionFile) -> pd.DataFrame:
+    rows = layout.read_qc(file)
+    return rows.assign(eid=file.eid) if len(rows) else rows
+
+
+COLLECTED: Mapping[str, tuple[TableSchema, Callable[[SessionFile], pd.DataFrame]]] = MappingProxyType(
+    {"errors": (ERRORS, _errors), "qc_photometry": (QC_PHOTOMETRY, _qc)}
+)
+"""Collected tables: their schema, and how their rows are read from a session file."""
+
+
+def collect(root: Root, name: str) -> Collected:
+    """Return a collected table brought up to date with the session files.
+
+    Parameters
+    ----------
+    root : Root
+    name : str
+        A key of `COLLECTED`.
+    """
+    schema, read_rows = COLLECTED[name]
+    stamps = {eid: _stamp(path) for eid, path in session_files(root).items()}
+    known = read_notes(root.path, schema).get("stamps", {})
+    frames, kept_stamps = [], {}
+    try:
+        former = read_table(root.path, schema) if known else None
+    except (FileNotFoundError, CorruptArtifact):
+        former = None
+    if former is not None:
+        unchanged = {eid for eid, stamp in stamps.items() if known.get(eid) == stamp}
+        frames.append(former[former["eid"].isin(unchanged)])
+        kept_stamps = {eid: stamps[eid] for eid in unchanged}
+    broken = []
+    changed = sorted(set(stamps) - set(kept_stamps))
+    for eid in changed:
+        try:
+            with SessionFile(root.session_file(eid), eid) as file:
+                frames.append(read_rows(file))
+        except (CorruptArtifact, KeyError):
+            broken.append(eid)
+        else:
+            kept_stamps[eid] = stamps[eid]
+    table = make_table(schema, _stacked(frames, schema), {"stamps": kept_stamps})
+    return Collected(table, len(kept_stamps), len(changed), tuple(broken))
+
+
+def session_files(root: Root) -> dict[str, Path]:
+    """Return the stored session files by session id, in their order."""
+    paths = sorted(root.session_folder.glob("*.h5"))
+    return {path.stem: path for path in paths if is_eid(path.stem)}
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ino]
+
+
+def _stacked(frames: Iterable[pd.DataFrame], schema: TableSchema) -> pd.DataFrame:
+    filled = [frame for frame in frames if len(frame)]
+    if not filled:
+        return pd.DataFrame(columns=schema.column_names)
+    return pd.concat(filled, ignore_index=True)

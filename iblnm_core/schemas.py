@@ -1,0 +1,231 @@
+"""One schema per stored table: columns, types, units, meaning, null rule. Documentation and UI tables come from here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandera.pandas as pandera
+    import pyarrow as pa
+
+Kind = Literal["text", "integer", "number", "truth", "texts"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a stored table.
+
+    Attributes
+    ----------
+    name : str
+    kind : {'text', 'integer', 'number', 'truth', 'texts'}
+        `texts` is a list of texts, whose elements may be null.
+    description : str
+    unit : str
+        Empty for what has none.
+    nullable : bool
+    """
+
+    name: str
+    kind: Kind
+    description: str
+    unit: str = ""
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """One stored table.
+
+    Attributes
+    ----------
+    name : str
+    path : PurePosixPath
+        Below the root.
+    description : str
+    key : tuple of str
+        Columns that identify a row; rows are stored in their order.
+    columns : tuple of Column
+    unique : bool
+        Whether the key occurs once.
+    """
+
+    name: str
+    path: PurePosixPath
+    description: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    unique: bool = True
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns in stored order."""
+        return [column.name for column in self.columns]
+
+    def arrow(self) -> "pa.Schema":
+        """Return the schema as stored in parquet."""
+        import pyarrow as pa
+
+        types = {
+            "text": pa.string(),
+            "integer": pa.int64(),
+            "number": pa.float64(),
+            "truth": pa.bool_(),
+            "texts": pa.list_(pa.string()),
+        }
+        return pa.schema([pa.field(c.name, types[c.kind], nullable=c.nullable) for c in self.columns])
+
+    def pandera(self) -> "pandera.DataFrameSchema":
+        """Return the schema that frames are held against before they are written."""
+        import pandera.pandas as pandera
+
+        types: Mapping[Kind, Any] = {
+            "text": str,
+            "integer": "Int64",
+            "number": "float64",
+            "truth": "boolean",
+            "texts": object,
+        }
+        columns = {
+            c.name: pandera.Column(
+                types[c.kind],
+                nullable=c.nullable,
+                coerce=c.kind in {"integer", "truth", "number"},
+                title=c.unit,
+                description=c.description,
+            )
+            for c in self.columns
+        }
+        unique = list(self.key) if self.unique else None
+        return pandera.DataFrameSchema(columns, strict=True, ordered=True, unique=unique, name=self.name)
+
+
+_EID = Column("eid", "text", "session id")
+_DATASETS = Column("datasets", "texts", "paths of the listed datasets below the session folder")
+
+SESSION_INDEX = TableSchema(
+    "session_index",
+    PurePosixPath("metadata/session_index.pqt"),
+    "Raw session records as the source has them.",
+    ("eid",),
+    (
+        _EID,
+        Column("subject", "text", "subject nickname"),
+        Column("start_time", "text", "session start, ISO 8601, lab-local"),
+        Column("number", "integer", "session number of the day"),
+        Column("lab", "text", "recording laboratory; empty when unknown"),
+        Column("task_protocol", "text", "task protocol; empty when unknown"),
+        Column("folder", "text", "session folder below the root of the source"),
+        _DATASETS,
+        Column("projects", "texts", "projects of the session"),
+        Column("users", "texts", "people who recorded it"),
+        Column("genotype", "texts", "zygosities"),
+        Column("end_time", "text", "session end, ISO 8601, lab-local", nullable=True),
+        Column("strain", "text", "mouse strain", nullable=True),
+        Column("line", "text", "mouse line", nullable=True),
+        Column("url", "text", "address of the record in the source", nullable=True),
+        Column("regions", "texts", "brain regions by fibre, spelled as in the source"),
+        Column("region_source", "text", "dataset that the regions come from; empty when none names any"),
+    ),
+)
+
+SESSIONS = TableSchema(
+    "sessions",
+    PurePosixPath("metadata/sessions.pqt"),
+    "The catalogue: one row per session.",
+    ("eid",),
+    (
+        _EID,
+        Column("subject", "text", "subject nickname"),
+        Column("start_time", "text", "session start, ISO 8601, lab-local"),
+        Column("number", "integer", "session number of the day"),
+        Column("task_protocol", "text", "task protocol; empty when unknown"),
+        Column(
+            "session_type", "text", "training, biased, ephys, habituation, ...; null when not inferable", nullable=True
+        ),
+        Column("lab", "text", "recording laboratory", nullable=True),
+        Column("NM", "text", "neuromodulator, when all fibres agree", nullable=True),
+        Column("strain", "text", "mouse strain", nullable=True),
+        Column("line", "text", "mouse line", nullable=True),
+        Column("genotype", "texts", "zygosities"),
+        Column("end_time", "text", "session end, ISO 8601, lab-local", nullable=True),
+        Column("session_length", "number", "end minus start", "s", nullable=True),
+        Column("day_n", "integer", "days since the subject's first session", "days"),
+        Column("session_n", "number", "dense rank of the date within the subject, from 1"),
+        Column("url", "text", "address of the record in the source", nullable=True),
+        Column("projects", "texts", "projects of the session"),
+        Column("users", "texts", "people who recorded it"),
+        Column("brain_region", "texts", "recording targets by fibre, hemisphere as suffix where known"),
+        Column("hemisphere", "texts", "l, r or empty, by fibre"),
+        Column("target_NM", "texts", "target labels such as VTA-DA by fibre; null for an unknown target"),
+        _DATASETS,
+        Column("region_source", "text", "dataset that the regions come from; empty when none names any"),
+    ),
+)
+
+ERRORS = TableSchema(
+    "errors",
+    PurePosixPath("metadata/errors.pqt"),
+    "Every typed error that stands against a session.",
+    ("eid", "rule", "error_type", "error_message"),
+    (
+        _EID,
+        Column("error_type", "text", "class of the error"),
+        Column("error_message", "text", "what was found and expected"),
+        Column("traceback", "text", "where it happened, for unexpected errors only", nullable=True),
+        Column("asset", "text", "output that the rule belongs to"),
+        Column("rule", "text", "the rule that does not hold"),
+        Column("stage", "text", "stage of the command line"),
+        Column("severity", "text", "fatal (stops outputs) or advisory"),
+        Column("blocks_analysis", "truth", "whether cohort analyses leave the session out"),
+        Column("error_family", "text", "the class and its parents; blockers match any of them"),
+        Column("measured", "text", "value that the rule looked at", nullable=True),
+        Column("threshold", "text", "limit that it was held against", nullable=True),
+    ),
+    unique=False,
+)
+
+QC_PHOTOMETRY = TableSchema(
+    "qc_photometry",
+    PurePosixPath("data/qc_photometry.pqt"),
+    "Quality of the recordings: one row per session, fibre and band.",
+    ("eid", "fiber_idx", "band"),
+    (
+        Column("band", "text", "GCaMP or Isosbestic"),
+        Column("brain_region", "text", "recording target"),
+        _EID,
+        Column("fiber_idx", "integer", "position of the fibre in the session's lists"),
+        Column(
+            "iso_correlation", "number", "R² of the signal band on the isosbestic one; GCaMP row only", nullable=True
+        ),
+        Column("n_band_inversions", "integer", "consecutive frames under one LED", "frames", nullable=True),
+        Column("n_early_samples", "integer", "frames too early by more than the tolerance", "frames", nullable=True),
+        Column("n_gap_frames", "integer", "frames with unknown LED state", "frames", nullable=True),
+        Column("n_gaps", "integer", "runs of such frames", nullable=True),
+        Column("n_stray_frames", "integer", "frames under neither configured LED", "frames", nullable=True),
+        Column("verdict", "text", "ok, or the fatal errors of the recording"),
+    ),
+)
+
+SESSION_STATUS = TableSchema(
+    "session_status",
+    PurePosixPath("metadata/session_status.pqt"),
+    "Where every session stands: one row per session and output.",
+    ("eid", "asset"),
+    (
+        _EID,
+        Column("asset", "text", "output of the session step"),
+        Column("subject", "text", "subject nickname"),
+        Column("date", "text", "date of the session, ISO 8601"),
+        Column("state", "text", "ok, failed, never run, or out of date"),
+        Column("reason", "text", "error type of a failure, or what changed", nullable=True),
+        Column("message", "text", "message of the error that stopped the output", nullable=True),
+    ),
+)
+
+TABLES: Mapping[str, TableSchema] = MappingProxyType(
+    {table.name: table for table in (SESSION_INDEX, SESSIONS, ERRORS, QC_PHOTOMETRY, SESSION_STATUS)}
+)
+"""All stored tables by name."""

@@ -1,0 +1,88 @@
+"""What a source of sessions is: a listing of raw records, and a folder of datasets per session."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """One session as its source has it, before any repair.
+
+    Attributes
+    ----------
+    eid : str
+    subject, lab, task_protocol : str
+    start_time : str
+        ISO 8601, lab-local.
+    number : int
+    projects, users, genotype : tuple of str
+    end_time, strain, line, url : str or None
+    regions : tuple of str
+        Brain regions by fibre, spelled as in the source.
+    region_source : str
+        Dataset that the regions come from; empty when none names any.
+    folder : str
+        Session folder relative to the root of the source.
+    datasets : tuple of str
+        Paths of the listed datasets below the session folder.
+    """
+
+    eid: str
+    subject: str
+    start_time: str
+    number: int
+    lab: str
+    task_protocol: str
+    folder: str
+    datasets: tuple[str, ...]
+    projects: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    genotype: tuple[str, ...] = ()
+    end_time: str | None = None
+    strain: str | None = None
+    line: str | None = None
+    url: str | None = None
+    regions: tuple[str, ...] = ()
+    region_source: str = ""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A record that cannot become a session, and why."""
+
+    record: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All sessions of a source, and the records that are none."""
+
+    records: tuple[SourceRecord, ...]
+    rejected: tuple[Rejected, ...] = field(default=())
+
+
+class SessionSource(Protocol):
+    """Where sessions come from."""
+
+    def list_sessions(self) -> Listing:
+        """Return all sessions.
+
+        Raises
+        ------
+        SourceUnavailable
+            When the source cannot be reached.
+        ConfigurationError
+            When it is not what the settings say.
+        """
+        ...
+
+    def session_folder(self, folder: str) -> Path:
+        """Return the absolute path of a session folder, given the one of a record."""
+        ...
+
+
+def text_or_none(value: Any) -> str | None:
+    """Return a non-empty text, None for everything that says *unknown*."""
+    return value if isinstance(value, str) and value else None

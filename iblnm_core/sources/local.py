@@ -1,0 +1,192 @@
+"""The local source: a ONE cache on disk, read through a ONE client in local mode.
+
+Beside the cache tables it reads what a database would add, when it is there: `subjects.csv` and `session_details.jsonl`.
+"""
+
+import csv
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from iblnm_core.errors import ConfigurationError
+from iblnm_core.identifiers import is_eid
+from iblnm_core.sources.base import Listing, Rejected, SourceRecord, text_or_none
+from iblnm_core.vocabulary import is_safe_name
+
+DESCRIPTION = "_ibl_experiment.description.yaml"
+LOCATIONS = "alf/photometry/photometryROI.locations.pqt"
+
+_logger = logging.getLogger(__name__)
+
+
+class LocalSource:
+    """Sessions of a local ONE cache.
+
+    Parameters
+    ----------
+    cache : Path
+        Folder that holds the cache tables `sessions.pqt` and `datasets.pqt` and, below it, the session folders.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+
+    def session_folder(self, folder: str) -> Path:
+        """Return the absolute path of a session folder; see `SessionSource`."""
+        return self.cache / folder
+
+    def list_sessions(self) -> Listing:
+        """Return all sessions of the cache tables; see `SessionSource`."""
+        sessions, datasets = self._tables()
+        paths_by_eid = {str(eid): group.tolist() for eid, group in datasets.groupby(level=0, sort=False)["rel_path"]}
+        records, rejected = [], []
+        for row in sessions.reset_index().to_dict("records"):
+            eid = str(row["id"])
+            problem = _problem(eid, row)
+            if problem:
+                rejected.append(Rejected(eid, problem))
+            else:
+                records.append(self._record(eid, row, paths_by_eid.get(eid, [])))
+        return Listing(tuple(sorted(records, key=lambda record: record.eid)), tuple(rejected))
+
+    def _tables(self) -> tuple[Any, Any]:
+        """Return the sessions and datasets tables as the client has them."""
+        from one.api import One
+
+        missing = [name for name in ("sessions.pqt", "datasets.pqt") if not (self.cache / name).is_file()]
+        if missing:
+            raise ConfigurationError(
+                f"{self.cache} is no ONE cache: {' and '.join(missing)} missing. "
+                f"For a folder of sessions without cache tables, make them with `iblnm index {self.cache}`"
+            )
+        client = One(cache_dir=self.cache, mode="local")
+        tables = client._cache  # noqa: SLF001 - the public calls go session by session, 5 ms each
+        return tables["sessions"], tables["datasets"]
+
+    def _record(self, eid: str, row: Mapping[str, Any], listed: Sequence[str]) -> SourceRecord:
+        relative = PurePosixPath(
+            row["lab"] or ".",
+            "Subjects" if row["lab"] else ".",
+            row["subject"],
+            str(row["date"]),
+            f"{row['number']:03d}",
+        )
+        folder = self.cache / relative
+        # the tables may be older than the folders
+        datasets = tuple(sorted(path for path in listed if _is_below(path) and (folder / path).exists()))
+        details = self._details.get(eid, {})
+        description = _read_description(folder / DESCRIPTION) if DESCRIPTION in datasets else {}
+        regions, region_source = _regions(folder, datasets, description)
+        subject = self._subjects.get(row["subject"], {})
+        return SourceRecord(
+            eid=eid,
+            subject=row["subject"],
+            start_time=text_or_none(details.get("start_time")) or f"{row['date']}T00:00:00",
+            number=int(row["number"]),
+            lab=row["lab"] or "",
+            task_protocol=text_or_none(row["task_protocol"]) or _protocol(description),
+            folder=relative.as_posix(),
+            datasets=datasets,
+            projects=_split(row["projects"]) or tuple(_texts(description.get("projects"))),
+            users=tuple(_texts(details.get("users"))),
+            genotype=tuple(filter(None, (subject.get("genotype") or "").split(";"))),
+            end_time=text_or_none(details.get("end_time")),
+            strain=text_or_none(subject.get("strain")),
+            line=text_or_none(subject.get("line")),
+            url=text_or_none(details.get("url")),
+            regions=regions,
+            region_source=region_source,
+        )
+
+    @cached_property
+    def _subjects(self) -> dict[str, dict[str, str]]:
+        path = self.cache / "subjects.csv"
+        if not path.is_file():
+            return {}
+        with path.open(encoding="utf-8", newline="") as file:
+            return {row["subject"]: row for row in csv.DictReader(file)}
+
+    @cached_property
+    def _details(self) -> dict[str, dict[str, Any]]:
+        path = self.cache / "session_details.jsonl"
+        if not path.is_file():
+            return {}
+        details = {}
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                entry = json.loads(line)
+                details[str(entry["id"])] = entry
+            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                _logger.warning("%s, line %d is left out: %s; expected an object with an id", path, number, error)
+        return details
+
+
+def _problem(eid: str, row: Mapping[str, Any]) -> str | None:
+    """Say why a row of the cache tables cannot be a session, None when it can."""
+    if not is_eid(eid):
+        return f"id {eid!r} is not a session id; expected a UUID of version 3 or 4"
+    for field in ("subject", "lab"):
+        name = row[field] or ""
+        if (name or field == "subject") and not is_safe_name(name):
+            return f"{field} {name!r} cannot be a folder name"
+    return None
+
+
+def _is_below(path: str) -> bool:
+    """Whether a dataset path stays inside the session folder."""
+    pure = PurePosixPath(path)
+    return not pure.is_absolute() and ".." not in pure.parts
+
+
+def _read_description(path: Path) -> Mapping[str, Any]:
+    """Return the experiment description; one that cannot be read says nothing."""
+    import yaml
+
+    try:
+        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        _logger.warning("%s is left out: %s", path, error)
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _regions(folder: Path, datasets: Sequence[str], description: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    """Return the brain regions by fibre and the dataset they come from: the description, else the locations table."""
+    devices = description.get("devices") or {}
+    fibers = (devices.get("neurophotometrics") or {}).get("fibers") if isinstance(devices, dict) else None
+    entries = fibers.values() if isinstance(fibers, dict) else ()
+    regions = tuple(str((entry or {}).get("location") or "") for entry in entries if isinstance(entry, dict | None))
+    if any(regions):
+        return regions, DESCRIPTION
+    if LOCATIONS in datasets:
+        return _located_regions(folder / LOCATIONS), LOCATIONS
+    return (), DESCRIPTION if fibers is not None else ""
+
+
+def _located_regions(path: Path) -> tuple[str, ...]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        column = pq.read_table(path, columns=["brain_region"]).column("brain_region")
+    except (pa.ArrowException, OSError, KeyError) as error:
+        _logger.warning("%s is left out: %s", path, error)
+        return ()
+    return tuple(str(region or "") for region in column.to_pylist())
+
+
+def _protocol(description: Mapping[str, Any]) -> str:
+    tasks = description.get("tasks")
+    names = [str(name) for task in tasks or () if isinstance(task, dict) for name in task]
+    return "/".join(names)
+
+
+def _split(projects: Any) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in (projects or "").split(","))))
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(entry) for entry in value] if isinstance(value, list) else []

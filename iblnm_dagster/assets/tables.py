@@ -1,0 +1,91 @@
+"""The collected tables and the standing of all sessions, with the two checks that summarise it."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+
+from iblnm_core.cohort.collect import COLLECTED, collect
+from iblnm_core.schemas import SESSION_STATUS
+from iblnm_core.storage.tables import make_table
+from iblnm_dagster.assets.upstream import column_schema, table_output
+from iblnm_dagster.resources import RootResource
+
+_SHOWN_IDS = 20
+
+MADE_FROM = {"errors": "session_errors", "qc_photometry": "photometry_qc"}
+"""The session output that each collected table gathers."""
+
+
+def build_collected_table(name: str) -> dg.AssetsDefinition:
+    """Return the asset of one collected table."""
+    schema, _ = COLLECTED[name]
+
+    @dg.asset(
+        name=name,
+        key_prefix="tables",
+        deps=[MADE_FROM[name]],
+        description=schema.description,
+        group_name="tables",
+        kinds={"parquet"},
+        code_version="1",
+        io_manager_key="table_io_manager",
+        metadata={"dagster/column_schema": column_schema(schema)},
+        check_specs=[
+            dg.AssetCheckSpec(
+                f"{name}_complete", asset=["tables", name], description="Every session file could be read."
+            )
+        ],
+    )
+    def collected(root: RootResource) -> tuple[dg.Output[object], dg.AssetCheckResult]:
+        result = collect(root.open(), name)
+        check = dg.AssetCheckResult(
+            passed=not result.broken,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={"broken": len(result.broken), "sessions": list(result.broken[:_SHOWN_IDS])},
+        )
+        return table_output(result.table, sessions=result.n_sessions, session_files_read=result.n_read), check
+
+    return collected
+
+
+@dg.asset(
+    deps=["session_errors"],
+    group_name="tables",
+    kinds={"parquet"},
+    code_version="1",
+    io_manager_key="table_io_manager",
+    metadata={"dagster/column_schema": column_schema(SESSION_STATUS)},
+    check_specs=[
+        dg.AssetCheckSpec("sessions_failed", asset="session_status", description="No session has a fatal error."),
+        dg.AssetCheckSpec("out_of_date", asset="session_status", description="Every session is computed and current."),
+    ],
+)
+def session_status(root: RootResource) -> Iterator[object]:
+    """Where every session stands: what is stored against what would be made of its inputs now."""
+    status = root.catalogue().status()
+    table = make_table(SESSION_STATUS, status)
+    yield table_output(table, sessions=status["eid"].nunique())
+    failed = status[status["state"] == "failed"]
+    yield _summary_check("sessions_failed", failed, failed["reason"], dg.AssetCheckSeverity.ERROR)
+    due = status[status["state"].isin(["never run", "out of date"])]
+    reasons = due["reason"].fillna("never run")
+    yield _summary_check("out_of_date", due, reasons, dg.AssetCheckSeverity.WARN)
+
+
+def _summary_check(
+    name: str, rows: pd.DataFrame, reasons: "pd.Series[str]", severity: dg.AssetCheckSeverity
+) -> dg.AssetCheckResult:
+    """Count sessions by reason and name the first of them."""
+    counts = rows.assign(reason=reasons).groupby("reason")["eid"].nunique().sort_values(ascending=False)
+    eids = sorted(rows["eid"].unique())
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not eids,
+        severity=severity,
+        metadata={
+            "sessions": len(eids),
+            "by_reason": {str(reason): int(count) for reason, count in counts.items()},
+            "first_sessions": eids[:_SHOWN_IDS],
+        },
+    )

@@ -1,0 +1,78 @@
+"""The upstream assets: the index of raw session records, and the catalogue made of it."""
+
+import dagster as dg
+import pandas as pd
+
+from iblnm_core.cohort.catalogue import build_catalogue, index_frame
+from iblnm_core.schemas import SESSION_INDEX, SESSIONS, TableSchema
+from iblnm_core.storage.tables import Table, make_table
+from iblnm_dagster import partitions
+from iblnm_dagster.resources import RootResource
+
+
+def column_schema(schema: TableSchema) -> dg.TableSchema:
+    """Return a table's schema as Dagster shows it."""
+    types = {"text": "string", "integer": "int64", "number": "float64", "truth": "bool", "texts": "list<string>"}
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.name,
+                types[column.kind],
+                f"{column.description} [{column.unit}]" if column.unit else column.description,
+                dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in schema.columns
+        ]
+    )
+
+
+def table_output(table: Table, **metadata: object) -> dg.Output[Table]:
+    """Return a table with a data version that changes exactly when its rows do."""
+    return dg.Output(table, data_version=dg.DataVersion(table.content_hash), metadata=metadata)
+
+
+@dg.asset(
+    group_name="catalogue",
+    kinds={"parquet"},
+    code_version="1",
+    io_manager_key="table_io_manager",
+    metadata={"dagster/column_schema": column_schema(SESSION_INDEX)},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "records_usable",
+            asset="session_index",
+            description="Every record of the source has a session id and names that can be folder names.",
+        )
+    ],
+)
+def session_index(root: RootResource) -> tuple[dg.Output[Table], dg.AssetCheckResult]:
+    """Raw session records as the source has them."""
+    listing = root.source().list_sessions()
+    table = make_table(SESSION_INDEX, index_frame(listing.records))
+    result = dg.AssetCheckResult(
+        passed=not listing.rejected,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "rejected": len(listing.rejected),
+            "problems": [f"{rejected.record}: {rejected.problem}" for rejected in listing.rejected[:20]],
+        },
+    )
+    return table_output(table, sessions=len(listing.records), rejected=len(listing.rejected)), result
+
+
+@dg.asset(
+    group_name="catalogue",
+    kinds={"parquet"},
+    code_version="1",
+    io_manager_key="table_io_manager",
+    metadata={"dagster/column_schema": column_schema(SESSIONS)},
+)
+def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> dg.Output[Table]:
+    """The catalogue, one repaired row per session; registers the sessions as partitions."""
+    table = make_table(SESSIONS, build_catalogue(session_index))
+    eids = table.rows.column("eid").to_pylist()
+    known = set(context.instance.get_dynamic_partitions(str(partitions.SESSIONS.name)))
+    new = [eid for eid in eids if eid not in known]
+    context.instance.add_dynamic_partitions(str(partitions.SESSIONS.name), new)
+    subjects = len(set(table.rows.column("subject").to_pylist()))
+    return table_output(table, sessions=len(eids), new_sessions=len(new), subjects=subjects)

@@ -1,0 +1,70 @@
+"""The asset graph of a root. `build_defs` makes it anew for any root; `defs` is the one Dagster's tools load."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from iblnm_core.cohort.collect import COLLECTED
+from iblnm_core.root import root_path
+from iblnm_core.session.outputs import OUTPUTS
+from iblnm_dagster.assets.tables import build_collected_table, session_status
+from iblnm_dagster.assets.upstream import session_index, sessions
+from iblnm_dagster.io_managers import SessionFileIOManager, TableIOManager
+from iblnm_dagster.resources import RootResource
+from iblnm_dagster.session_step import Progress, build_session_step
+
+
+def build_defs(
+    root: Path | str | None = None,
+    *,
+    resources: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> dg.Definitions:
+    """Return the asset graph on a root.
+
+    Parameters
+    ----------
+    root : path, optional
+        The root folder; it need not exist yet. See `iblnm_core.root.root_path`.
+    resources : mapping, optional
+        Resources that replace ours, by key.
+    progress : callable, optional
+        Told how far a run of the session step is.
+    """
+    folder = str(root_path(root))
+    ours = {
+        "root": RootResource(path=folder),
+        "table_io_manager": TableIOManager(root=folder),
+        "session_file_io_manager": SessionFileIOManager(root=folder),
+    }
+    return dg.Definitions(
+        assets=[
+            session_index,
+            sessions,
+            build_session_step(progress),
+            *(build_collected_table(name) for name in COLLECTED),
+            session_status,
+        ],
+        jobs=[
+            dg.define_asset_job(
+                "catalogue", selection=["session_index", "sessions"], description="Ask the source for sessions."
+            ),
+            dg.define_asset_job(
+                "session_batch",
+                selection=list(OUTPUTS),
+                description="Sessions through the session step; without a partition, those of the run configuration.",
+            ),
+            dg.define_asset_job(
+                "collect",
+                selection=["session_status", *(f"tables/{name}" for name in COLLECTED)],
+                description="Bring the collected tables and the standing of all sessions up to date.",
+            ),
+        ],
+        resources={**ours, **(resources or {})},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

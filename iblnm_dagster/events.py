@@ -1,0 +1,169 @@
+"""The one adapter to Dagster's event details: what a session's report becomes in the event log.
+
+A run over one partition returns results, and Dagster sets partition and version tags itself. A run over many yields
+events per partition, and has to bring the tags that Dagster would have set; without them everything looks stale.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    INPUT_DATA_VERSION_TAG_PREFIX,
+    INPUT_EVENT_POINTER_TAG_PREFIX,
+)
+
+from iblnm_core.session.fingerprint import Provenance
+from iblnm_core.session.outputs import COMPUTED, OUTPUTS
+from iblnm_core.session.pipeline import SessionReport
+from iblnm_core.session.verdicts import Verdict
+from iblnm_dagster.checks import check_metadata, check_severity
+
+CATALOGUE = dg.AssetKey("sessions")
+
+
+def graph_dependencies(name: str) -> list[str]:
+    """Return the assets that a session output is drawn from in the graph."""
+    output = OUTPUTS[name]
+    if name == "session_metadata":
+        return ["sessions"]
+    from_row = ("session_metadata",) if output.row_fields else ()
+    return list(dict.fromkeys((*from_row, *output.depends)))
+
+
+def stored_outputs(report: SessionReport) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Return name, data version and metadata of every output that a session has now, upstream first."""
+    stored = [
+        (name, report.provenance[name].fingerprint, _metadata(report, name))
+        for name in COMPUTED
+        if name in report.provenance and report.provenance[name].state == "stored"
+    ]
+    versions = "".join(report.provenance[name].fingerprint for name in COMPUTED if name in report.provenance)
+    errors = [f for v in report.verdicts.values() for f in v.findings]
+    summary = {
+        "n_errors": len(errors),
+        "n_fatal": sum(f.severity == "fatal" for f in errors),
+        "error_types": ", ".join(dict.fromkeys(f.error_type for f in errors)) or "none",
+        "adopted": not report.computed,
+        "seconds": round(sum(report.seconds.values()), 3),
+    }
+    version = f"{versions[:16]}-{len(errors)}-{hash_of([f.error_message for f in errors])}"
+    return [*stored, ("session_errors", version, summary)]
+
+
+def hash_of(texts: list[str]) -> str:
+    """Return a short hash of some texts."""
+    import hashlib
+
+    return hashlib.blake2b("\0".join(texts).encode(), digest_size=8).hexdigest()
+
+
+def _metadata(report: SessionReport, name: str) -> Mapping[str, Any]:
+    entry: Provenance = report.provenance[name]
+    counts = {key: int(value) if float(value).is_integer() else value for key, value in entry.summary.items()}
+    steps = {"trials": "trials", "photometry_qc": "photometry", "responses": "responses"}
+    seconds = report.seconds.get(steps.get(name, ""))
+    return {**counts, "adopted": name not in report.computed} | (
+        {"seconds": round(seconds, 4)} if seconds is not None else {}
+    )
+
+
+class SessionEvents:
+    """Makes the events of sessions in one run.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext
+    single : bool
+        Whether the run is over exactly one partition.
+    """
+
+    def __init__(self, context: dg.AssetExecutionContext, *, single: bool) -> None:
+        self.context = context
+        self.single = single
+        self.selected = {key.to_user_string() for key in context.selected_asset_keys}
+        self.selected_checks = set(context.selected_asset_check_keys)
+        self._catalogue_tags: dict[str, str] | None = None
+
+    def of(self, report: SessionReport) -> Iterator[Any]:
+        """Yield the events of one session: outputs upstream first, then the verdicts.
+
+        Outputs that were not selected but had to be made are reported too.
+        """
+        tags_by_output: dict[str, dict[str, str]] = {}
+        versions: dict[str, str] = {}
+        for name, version, metadata in stored_outputs(report):
+            if name not in self.selected and name not in report.computed and name != "session_errors":
+                continue
+            versions[name] = version
+            if self.single and name in self.selected:
+                yield dg.MaterializeResult(asset_key=name, data_version=dg.DataVersion(version), metadata=metadata)
+                continue
+            tags = {
+                DATA_VERSION_TAG: version,
+                DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+                CODE_VERSION_TAG: OUTPUTS[name].code_version,
+            }
+            for parent in graph_dependencies(name):
+                if parent not in tags_by_output:
+                    tags_by_output[parent] = self._input_tags(parent, report.eid, versions.get(parent))
+                tags |= tags_by_output[parent]
+            yield dg.AssetMaterialization(name, partition=report.eid, metadata=metadata, tags=tags)
+        for verdict in report.verdicts.values():
+            yield from self.of_verdict(report, verdict)
+
+    def of_verdict(self, report: SessionReport, verdict: Verdict) -> Iterator[Any]:
+        """Yield what one rule said, when it was asked or had to be judged."""
+        key = dg.AssetCheckKey(dg.AssetKey(verdict.asset), verdict.rule)
+        if key in self.selected_checks and self.single:
+            yield dg.AssetCheckResult(
+                asset_key=verdict.asset,
+                check_name=verdict.rule,
+                passed=verdict.passed,
+                severity=check_severity(verdict),
+                metadata=check_metadata(verdict),
+            )
+        elif key in self.selected_checks or verdict.asset in report.computed:
+            yield dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(verdict.asset),
+                check_name=verdict.rule,
+                passed=verdict.passed,
+                partition=report.eid,
+                severity=check_severity(verdict),
+                blocking=verdict.fatal,
+                metadata=dict(check_metadata(verdict)),
+            )
+
+    def _input_tags(self, parent: str, eid: str, version: str | None) -> dict[str, str]:
+        """Return the tags that tie an event to the latest event of what it was made from."""
+        if parent == CATALOGUE.to_user_string():
+            if self._catalogue_tags is None:
+                record = self.context.instance.get_latest_data_version_record(CATALOGUE)
+                data_version = record and (
+                    record.asset_materialization and record.asset_materialization.tags or {}
+                ).get(DATA_VERSION_TAG)
+                self._catalogue_tags = _tags_for(parent, data_version, record.storage_id if record else None)
+            return self._catalogue_tags
+        key = dg.AssetKey(parent)
+        if version is None:
+            record = self.context.instance.get_latest_data_version_record(key, partition_key=eid)
+            if record is None or record.asset_materialization is None:
+                return {}
+            version = (record.asset_materialization.tags or {}).get(DATA_VERSION_TAG)
+            return _tags_for(parent, version, record.storage_id)
+        latest = self.context.instance.event_log_storage.get_latest_storage_id_by_partition(
+            key, dg.DagsterEventType.ASSET_MATERIALIZATION, {eid}
+        )
+        return _tags_for(parent, version, latest.get(eid))
+
+
+def _tags_for(parent: str, version: str | None, storage_id: int | None) -> dict[str, str]:
+    if version is None or storage_id is None:
+        return {}
+    return {
+        f"{INPUT_DATA_VERSION_TAG_PREFIX}/{parent}": version,
+        f"{INPUT_EVENT_POINTER_TAG_PREFIX}/{parent}": str(storage_id),
+    }

@@ -1,0 +1,89 @@
+"""What commands print: progress, summaries, tables in the terminal. No command logic."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from iblnm_core.root import Root
+    from iblnm_core.session.pipeline import SessionReport
+    from iblnm_dagster.runs import SessionsRun
+    from iblnm_dagster.session_step import Progress
+
+STATES = ("ok", "failed", "out of date", "never run")
+
+
+@contextlib.contextmanager
+def session_progress() -> Iterator["Progress"]:
+    """Give a function that shows how far a run over sessions is."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("sessions"), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("asking the source", total=None)
+        failed = 0
+
+        def advance(done: int, total: int, report: "SessionReport | None") -> None:
+            nonlocal failed
+            failed += report is not None and report.failed
+            bar.update(task, completed=done, total=total, description=f"{failed} failed")
+
+        yield advance
+
+
+def table(headers: list[str], rows: list[list[str]]) -> None:
+    """Print rows under headers, columns aligned."""
+    widths = [max(len(row[i]) for row in [headers, *rows]) for i in range(len(headers))]
+    for number, row in enumerate([headers, *rows]):
+        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+        if number == 0:
+            click.echo("  ".join("-" * width for width in widths))
+
+
+def status_table(root: "Root", status: "pd.DataFrame") -> None:
+    """Print how many sessions stand where, by output."""
+    click.echo(f"{root.path}: {status['eid'].nunique()} sessions, preset {root.preset}")
+    if status.empty:
+        return
+    counts = status.groupby(["asset", "state"], sort=False)["eid"].nunique()
+    rows = [[asset, *(str(counts.get((asset, state), 0)) for state in STATES)] for asset in status["asset"].unique()]
+    table(["output", *STATES], rows)
+    reasons = status[status["state"] == "failed"].groupby("reason")["eid"].nunique().sort_values(ascending=False)
+    if len(reasons):
+        click.echo("\nWhy sessions failed (`iblnm failures` names them):")
+        table(["error", "sessions"], [[str(reason), str(count)] for reason, count in reasons.items()])
+
+
+def error_rows(rows: "pd.DataFrame", *, everything: bool) -> None:
+    """Print error rows, one line each."""
+    if rows.empty:
+        click.echo("no errors" if everything else "no session failed")
+        return
+    table(
+        ["session", "output", "error", "severity", "message"],
+        [
+            [row["eid"], row["asset"], row["error_type"], row["severity"], row["error_message"]]
+            for row in rows.to_dict("records")
+        ],
+    )
+
+
+def run_summary(root: "Root", result: "SessionsRun") -> None:
+    """Print how a run went and where its results lie."""
+    computed = sum(bool(report.computed) for report in result.reports.values())
+    adopted = len(result.reports) - computed
+    click.echo(
+        f"{len(result.reports)} sessions were due: {computed} computed, {adopted} found stored and current, "
+        f"{len(result.failed)} failed"
+    )
+    for eid in result.failed:
+        findings = [f for v in result.reports[eid].verdicts.values() for f in v.findings if f.severity == "fatal"]
+        click.echo(f"  {eid}  " + "; ".join(f"{f.error_type}: {f.error_message}" for f in findings))
+    click.echo(f"Session files: {root.session_folder}")
+    click.echo(f"Tables:        {root.path / 'metadata'}, {root.path / 'data'}")
+    click.echo(f"Next:          iblnm status --root {root.path}   or   iblnm ui --root {root.path}")

@@ -1,0 +1,141 @@
+"""Runs of the graph in the calling process: what the command line does without webserver and daemon."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from iblnm_core.errors import IblnmError
+from iblnm_core.root import Root
+from iblnm_core.session.pipeline import SessionReport
+from iblnm_dagster.definitions import build_defs
+from iblnm_dagster.instance import open_instance, write_dagster_home
+from iblnm_dagster.partitions import SESSIONS
+from iblnm_dagster.session_step import SESSIONS_PER_RUN, Progress
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class RunAborted(IblnmError):
+    """A run ended before it was through."""
+
+
+@dataclass(frozen=True)
+class SessionsRun:
+    """How the sessions of a command went.
+
+    Attributes
+    ----------
+    reports : mapping of str to SessionReport
+        By session id; sessions that the source could not give are absent.
+    """
+
+    reports: Mapping[str, SessionReport]
+
+    @property
+    def failed(self) -> list[str]:
+        """Sessions with a fatal error."""
+        return sorted(eid for eid, report in self.reports.items() if report.failed)
+
+
+class LocalRuns:
+    """The graph of a root, run in this process and recorded in the root's Dagster instance.
+
+    Parameters
+    ----------
+    root : Root
+    progress : callable, optional
+        Told how far a run over sessions is.
+    """
+
+    def __init__(self, root: Root, progress: Progress | None = None) -> None:
+        self.root = root
+        self._reports: dict[str, SessionReport] = {}
+        self._progress = progress
+        write_dagster_home(root.dagster_home)
+        self.instance = open_instance(root.dagster_home)
+        self.defs = build_defs(root.path, progress=self._note)
+
+    def __enter__(self) -> "LocalRuns":
+        """Open the instance for a block."""
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Close the instance."""
+        self.instance.dispose()
+
+    def catalogue(self) -> None:
+        """Bring index and catalogue up to date, and register new sessions."""
+        self._run("catalogue")
+
+    def collect(self) -> None:
+        """Bring the collected tables and the standing of all sessions up to date."""
+        self._run("collect")
+
+    def sessions(self, eids: Sequence[str], *, reprocess: bool = False) -> SessionsRun:
+        """Take sessions through the session step.
+
+        Sessions that lie together in the order of the partitions run as ranges, so that failed ones show as failed
+        partitions; others run as one scattered set.
+
+        Raises
+        ------
+        RunAborted
+            When a run ends before it is through.
+        """
+        self._reports = {}
+        order = list(self.instance.get_dynamic_partitions(str(SESSIONS.name)))
+        positions = sorted(order.index(eid) for eid in eids)
+        if positions and positions[-1] - positions[0] + 1 == len(positions):
+            for first in range(positions[0], positions[-1] + 1, SESSIONS_PER_RUN):
+                last = min(first + SESSIONS_PER_RUN - 1, positions[-1])
+                self._run_sessions(_range_tags(order[first], order[last]), {"reprocess": reprocess})
+        elif positions:
+            self._run_sessions({}, {"eids": list(eids), "reprocess": reprocess})
+        return SessionsRun(dict(self._reports))
+
+    def _note(self, done: int, total: int, report: SessionReport | None) -> None:
+        if report is not None:
+            self._reports[report.eid] = report
+        if self._progress is not None:
+            self._progress(done, total, report)
+
+    def _run_sessions(self, tags: Mapping[str, str], config: Mapping[str, Any]) -> None:
+        result = self._execute("session_batch", tags, {"ops": {"session": {"config": dict(config)}}})
+        # failed sessions fail the run too; that is the ordinary way
+        if not result.success and not self._through(result):
+            raise RunAborted(_failure_text(result))
+
+    def _through(self, result: dg.ExecuteInProcessResult) -> bool:
+        """Whether a failed run has reported on all its sessions."""
+        return "sessions failed; the others are stored" in _failure_text(result) or "stay due" in _failure_text(result)
+
+    def _run(self, job: str) -> None:
+        result = self._execute(job, {}, {})
+        if not result.success:
+            raise RunAborted(_failure_text(result))
+
+    def _execute(self, job: str, tags: Mapping[str, str], config: Mapping[str, Any]) -> dg.ExecuteInProcessResult:
+        definition = self.defs.resolve_job_def(job)
+        return definition.execute_in_process(
+            instance=self.instance, tags=dict(tags), run_config={**_QUIET, **config}, raise_on_error=False
+        )
+
+
+def _range_tags(first: str, last: str) -> dict[str, str]:
+    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+
+
+def _failure_text(result: dg.ExecuteInProcessResult) -> str:
+    """Return what the failed step said."""
+    texts = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data is not None and data.user_failure_data.description:
+                texts.append(data.user_failure_data.description)
+            elif data.error is not None:
+                cause = data.error.cause or data.error
+                texts.append(cause.message.strip())
+    return "\n".join(texts) or "the run failed without a word; see the run in `iblnm ui`"

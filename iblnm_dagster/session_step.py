@@ -1,0 +1,162 @@
+"""The session step: many sessions in one run, each with its own events.
+
+Three run forms: over one partition (the UI's *Materialize*), over a range of partitions (backfills, first loads), and
+over a scattered set given in the run configuration (changed sessions, retries).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import dagster as dg
+
+from iblnm_core.cohort.status import stored_report
+from iblnm_core.errors import SourceUnavailable, StorageFull
+from iblnm_core.root import Root
+from iblnm_core.session.outputs import OUTPUTS
+from iblnm_core.session.pipeline import SessionReport, SessionTask, process_session, record_crash
+from iblnm_core.workers import TaskOutcome, run_tasks
+from iblnm_dagster.checks import session_check_specs
+from iblnm_dagster.events import SessionEvents, graph_dependencies
+from iblnm_dagster.partitions import SESSIONS
+from iblnm_dagster.resources import RootResource
+
+SESSIONS_PER_RUN = 100
+_SECONDS_BETWEEN_NEWS = 5.0
+
+Progress = Callable[[int, int, SessionReport | None], None]
+"""Called after each session with the number done, the number in all, and its report."""
+
+
+class SessionRunConfig(dg.Config):
+    """What a run of the session step can be told."""
+
+    eids: list[str] = []
+    """Sessions of a run that has no partition of its own."""
+    reprocess: bool = False
+    """Compute also what is current."""
+
+
+def session_specs() -> list[dg.AssetSpec]:
+    """Return one asset per output of the session step."""
+    return [
+        dg.AssetSpec(
+            output.name,
+            deps=graph_dependencies(output.name),
+            description=output.description,
+            group_name="session",
+            kinds={"hdf5"},
+            code_version=output.code_version,
+            # what a failing session does not have is simply not reported
+            skippable=True,
+            partitions_def=SESSIONS,
+        ).with_io_manager_key("session_file_io_manager")
+        for output in OUTPUTS.values()
+    ]
+
+
+def build_session_step(progress: Progress | None = None) -> dg.AssetsDefinition:
+    """Return the step that takes sessions through all their stages.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Told how far the run is; the run's log is told in any case.
+    """
+
+    @dg.multi_asset(
+        name="session",
+        specs=session_specs(),
+        check_specs=session_check_specs(),
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.multi_run(SESSIONS_PER_RUN),
+        pool="session_workers",
+    )
+    def session(context: dg.AssetExecutionContext, config: SessionRunConfig, root: RootResource) -> Iterator[object]:
+        opened = root.open()
+        eids = list(config.eids) or list(context.partition_keys)
+        selected = frozenset(key.to_user_string() for key in context.selected_asset_keys)
+        catalogue = root.catalogue()
+        events = SessionEvents(context, single=context.has_tag("dagster/partition"))
+        if not selected:
+            yield from _stored_verdicts(events, catalogue.tasks(eids))
+            return
+        tasks = catalogue.tasks(eids, selected, reprocess=config.reprocess)
+        yield from _SessionRun(context, opened, events, progress).over(tasks)
+
+    return session
+
+
+class _SessionRun:
+    """Sessions going through the workers, and what became of them."""
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, root: Root, events: SessionEvents, progress: Progress | None
+    ) -> None:
+        self.context = context
+        self.root = root
+        self.events = events
+        self.progress = progress
+        self.failed: dict[str, str] = {}
+        self.unavailable: dict[str, str] = {}
+        self._last_news = time.monotonic()
+
+    def over(self, tasks: Sequence[SessionTask]) -> Iterator[object]:
+        """Yield the events of each session as it finishes; raise once at the end when some failed."""
+        outcomes = run_tasks(process_session, tasks, workers=min(self.root.workers, len(tasks)))
+        for done, outcome in enumerate(outcomes, 1):
+            report = self._report(outcome)
+            if report is not None:
+                yield from self.events.of(report)
+                if report.failed:
+                    self.failed[report.eid] = _reasons(report)
+                    self.context.log.warning(f"session {report.eid} failed: {self.failed[report.eid]}")
+            self._tell(done, len(tasks), report)
+        if self.failed or self.unavailable:
+            raise dg.Failure(_summary(self.failed, self.unavailable, len(tasks)), allow_retries=False)
+
+    def _report(self, outcome: TaskOutcome[SessionTask, SessionReport]) -> SessionReport | None:
+        if outcome.result is not None:
+            return outcome.result
+        if isinstance(outcome.error, StorageFull):
+            raise dg.Failure(str(outcome.error), allow_retries=False) from outcome.error
+        if isinstance(outcome.error, SourceUnavailable):
+            self.unavailable[outcome.task.eid] = str(outcome.error)
+            return None
+        error = outcome.error or RuntimeError("the worker gave neither a result nor an error")
+        return record_crash(outcome.task, error)
+
+    def _tell(self, done: int, total: int, report: SessionReport | None) -> None:
+        if self.progress is not None:
+            self.progress(done, total, report)
+        # one line of the run's log costs as much as an asset event
+        now = time.monotonic()
+        if done == total or now - self._last_news > _SECONDS_BETWEEN_NEWS:
+            self._last_news = now
+            self.context.log.info(f"{done} of {total} sessions done, {len(self.failed)} failed")
+
+
+def _stored_verdicts(events: SessionEvents, tasks: Sequence[SessionTask]) -> Iterator[object]:
+    """Judge again from what is stored, and write nothing: what *execute check* asks for."""
+    for task in tasks:
+        report = stored_report(task)
+        if report is None:
+            raise dg.Failure(f"session {task.eid} was never processed: materialise it first", allow_retries=False)
+        for verdict in report.verdicts.values():
+            yield from events.of_verdict(report, verdict)
+
+
+def _reasons(report: SessionReport) -> str:
+    findings = [f for v in report.verdicts.values() for f in v.findings if f.severity == "fatal"]
+    return "; ".join(f"{finding.error_type}: {finding.error_message}" for finding in findings)
+
+
+def _summary(failed: dict[str, str], unavailable: dict[str, str], total: int) -> str:
+    """Return the one text that a run with failed sessions ends with."""
+    lines = []
+    if failed:
+        lines.append(f"{len(failed)} of {total} sessions failed; the others are stored.")
+        lines += [f"  {eid}  {reason}" for eid, reason in sorted(failed.items())]
+    if unavailable:
+        lines.append(f"{len(unavailable)} of {total} sessions could not be had from the source and stay due.")
+        lines += [f"  {eid}  {reason}" for eid, reason in sorted(unavailable.items())]
+    return "\n".join(lines)

@@ -1,0 +1,61 @@
+"""What `iblnm run` does: catalogue, the sessions that are due or asked for, collected tables."""
+
+from dataclasses import dataclass
+
+from iblnm_core.cohort.status import Catalogue
+from iblnm_core.errors import ConfigurationError
+from iblnm_core.root import Root
+from iblnm_dagster import printing
+from iblnm_dagster.runs import LocalRuns, SessionsRun
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked for; nothing asked means what is due.
+
+    Attributes
+    ----------
+    eids : tuple of str
+        Only these sessions.
+    failed : bool
+        Only sessions that failed, computed again.
+    reprocess : bool
+        Compute also what is current.
+    """
+
+    eids: tuple[str, ...] = ()
+    failed: bool = False
+    reprocess: bool = False
+
+
+def update(root: Root, request: Request) -> SessionsRun:
+    """Bring a root up to date.
+
+    Raises
+    ------
+    ConfigurationError
+        When a session asked for is not in the catalogue.
+    RunAborted
+        When a run ends before it is through.
+    """
+    with printing.session_progress() as progress, LocalRuns(root, progress) as runs:
+        runs.catalogue()
+        catalogue = Catalogue.load(root)
+        eids = _chosen(catalogue, request)
+        result = runs.sessions(eids, reprocess=request.reprocess or request.failed)
+        runs.collect()
+    return result
+
+
+def _chosen(catalogue: Catalogue, request: Request) -> list[str]:
+    unknown = [eid for eid in request.eids if eid not in catalogue.sessions]
+    if unknown:
+        raise ConfigurationError(f"not in the catalogue of {catalogue.root.path}: {', '.join(unknown)}")
+    eids = list(dict.fromkeys(request.eids)) or list(catalogue.sessions)
+    if request.failed:
+        status = catalogue.status()
+        failed = set(status[status["state"] == "failed"]["eid"])
+        return [eid for eid in eids if eid in failed]
+    if request.eids or request.reprocess:
+        return eids
+    return catalogue.due()
