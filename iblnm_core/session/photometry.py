@@ -1,0 +1,281 @@
+"""The extracted photometry signal: splitting it into bands, matching fibres to regions, cutting it to the session."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from iblnm_core.errors import (
+    AmbiguousRegionMapping,
+    CorruptDataset,
+    DegenerateSignal,
+    SignalNotFinite,
+    SignalWrongType,
+    TrialsNotInPhotometryTime,
+)
+from iblnm_core.parameters import PhotometryParameters
+from iblnm_core.vocabulary import normalise_region, split_region
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SIGNAL_NAME = "photometry.signal.pqt"
+LOCATIONS_NAME = "photometryROI.locations.pqt"
+
+SIGNAL_COLUMNS: tuple[str, ...] = ("times", "name", "valid", "include")
+"""Columns of the signal table that are read beside the ROIs."""
+
+_DARK = {None, "", "None"}
+
+
+@dataclass(frozen=True)
+class Band:
+    """One LED's frames: times (n,) float64 in s (session clock), values (n, k) float64, one column per ROI."""
+
+    times: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A photometry recording split into its bands.
+
+    Attributes
+    ----------
+    rois : tuple of str, k
+        Columns of the signal table, in the order of the locations table.
+    regions : tuple of str, k
+        Their brain regions, in the project's spelling.
+    bands : mapping of str to Band
+        Signal and reference band.
+    n_stray_frames : int
+        Frames under some other combination of LEDs.
+    n_invalid_samples : int
+        Frames that the extraction marks as outside the synchronised range.
+    """
+
+    rois: tuple[str, ...]
+    regions: tuple[str, ...]
+    bands: Mapping[str, Band]
+    n_stray_frames: int
+    n_invalid_samples: int
+
+
+def roi_columns(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that hold ROIs: all that start with `Region`, otherwise all that start with `R` or `G`."""
+    regions = tuple(name for name in names if name.startswith("Region"))
+    return regions or tuple(name for name in names if name.startswith(("R", "G")))
+
+
+def recording_from_tables(signal: "pa.Table", locations: "pa.Table", parameters: PhotometryParameters) -> Recording:
+    """Split the signal table into the configured bands.
+
+    Parameters
+    ----------
+    signal : pyarrow.Table
+        One row per frame; the first, with all LEDs on, is left out.
+    locations : pyarrow.Table
+        One row per ROI: its name (`ROI`) and `brain_region`.
+    parameters : PhotometryParameters
+
+    Raises
+    ------
+    CorruptDataset
+        When columns or rows are missing.
+    SignalWrongType
+        When a signal column is not float64.
+    SignalNotFinite
+        When a signal column holds values that are not numbers.
+    DegenerateSignal
+        When a band has no frame, or its times do not increase.
+    """
+    rois, regions = _located_rois(locations)
+    _check_signal_columns(signal, rois)
+    times = signal.column("times").to_numpy()[1:]
+    values = np.column_stack([_roi_values(signal, roi) for roi in rois])[1:]
+    codes, names = _band_codes(signal)
+    bands, in_bands = {}, np.zeros(len(times), bool)
+    for name in (parameters.signal_band, parameters.reference_band):
+        mask = codes == names.index(name) if name in names else np.zeros(len(times), bool)
+        bands[name] = _band(name, times[mask], values[mask])
+        in_bands |= mask
+    _check_finite(times, values, in_bands, rois, regions)
+    dark = np.isin(codes, [index for index, name in enumerate(names) if name in _DARK])
+    return Recording(rois, regions, bands, int((~in_bands & ~dark).sum()), _invalid_samples(signal))
+
+
+def _located_rois(locations: "pa.Table") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    index = next((name for name in ("ROI", "__index_level_0__") if name in locations.column_names), None)
+    if index is None or "brain_region" not in locations.column_names:
+        found = ", ".join(locations.column_names) or "none"
+        raise CorruptDataset(f"{LOCATIONS_NAME}: columns {found}; expected ROI and brain_region")
+    rois = tuple(str(roi) for roi in locations.column(index).to_pylist())
+    regions = tuple(normalise_region(str(region or "")) for region in locations.column("brain_region").to_pylist())
+    for roi, region in zip(rois, regions, strict=True):
+        if not region:
+            raise CorruptDataset(f"{LOCATIONS_NAME}: ROI {roi} has no brain region; expected its name")
+    if not rois:
+        raise CorruptDataset(f"{LOCATIONS_NAME}: 0 rows; expected one per fibre", measured=0, threshold=1)
+    return rois, regions
+
+
+def _check_signal_columns(signal: "pa.Table", rois: Sequence[str]) -> None:
+    import pyarrow as pa
+
+    missing = [name for name in ("times", "name", *rois) if name not in signal.column_names]
+    if missing:
+        found = ", ".join(signal.column_names) or "none"
+        raise CorruptDataset(f"{SIGNAL_NAME}: column {', '.join(missing)} missing; found {found}")
+    if signal.num_rows < 2:
+        raise CorruptDataset(f"{SIGNAL_NAME}: {signal.num_rows} rows; expected one per frame", measured=signal.num_rows)
+    for name in ("times", *rois):
+        kind = signal.schema.field(name).type
+        if kind != pa.float64():
+            raise SignalWrongType(
+                f"{SIGNAL_NAME}: column {name} is {kind}; expected float64 (double)",
+                measured=str(kind),
+                threshold="double",
+            )
+
+
+def _roi_values(signal: "pa.Table", roi: str) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = signal.column(roi).to_numpy()
+    return values
+
+
+def _band_codes(signal: "pa.Table") -> tuple[NDArray[np.int64], list[str | None]]:
+    """Return the band of each frame but the first as a code, and the names of the codes."""
+    import pyarrow as pa
+
+    column = signal.column("name").combine_chunks()
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    names: list[str | None] = [*column.dictionary.to_pylist(), None]
+    codes = column.indices.fill_null(len(names) - 1).to_numpy().astype(np.int64)
+    return codes[1:], names
+
+
+def _band(name: str, times: NDArray[np.float64], values: NDArray[np.float64]) -> Band:
+    if not len(times):
+        raise DegenerateSignal(f"{SIGNAL_NAME}: no frame of band {name}; expected about half of all", measured=0)
+    backwards = np.flatnonzero(~(np.diff(times) > 0))
+    if backwards.size:
+        at = times[backwards[0]]
+        raise DegenerateSignal(
+            f"{SIGNAL_NAME}: times of band {name} do not increase after {at:.3f} s ({backwards.size} times in all)",
+            measured=int(backwards.size),
+            threshold=0,
+        )
+    return Band(times, values)
+
+
+def _check_finite(
+    times: NDArray[np.float64],
+    values: NDArray[np.float64],
+    in_bands: NDArray[np.bool_],
+    rois: Sequence[str],
+    regions: Sequence[str],
+) -> None:
+    bad = ~np.isfinite(values) & in_bands[:, None]
+    problems = []
+    for column in np.flatnonzero(bad.any(axis=0)):
+        at = times[bad[:, column]]
+        problems.append(
+            f"ROI {rois[column]} ({regions[column]}): {len(at)} samples not finite between {at[0]:.3f} s and {at[-1]:.3f} s"
+        )
+    if problems:
+        raise SignalNotFinite(
+            f"{SIGNAL_NAME}: {'; '.join(problems)}; expected numbers", measured=int(bad.sum()), threshold=0
+        )
+
+
+def _invalid_samples(signal: "pa.Table") -> int:
+    column = next((name for name in ("valid", "include") if name in signal.column_names), None)
+    if column is None:
+        return 0
+    flags = signal.column(column).to_numpy(zero_copy_only=False)[1:]
+    return int((flags == 0).sum())
+
+
+def match_regions(columns: Sequence[str], regions: Sequence[str]) -> tuple[int, ...]:
+    """Return, for each signal column, the position of its brain region in the session's list.
+
+    A column matches a region of the same name, or a single one that adds a hemisphere to it. Two fibres in regions of
+    one name are taken in their order.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Regions of the signal columns.
+    regions : sequence of str
+        Regions of the catalogue row; when empty, the columns stand for themselves.
+
+    Raises
+    ------
+    AmbiguousRegionMapping
+        When a column matches none or several.
+    """
+    if not regions:
+        return tuple(range(len(columns)))
+    free = dict(enumerate(regions))
+    matched = []
+    for column in columns:
+        exact = [index for index, region in free.items() if region == column]
+        without_side = [index for index, region in free.items() if split_region(region)[0] == column]
+        candidates = exact[:1] or without_side
+        if len(candidates) != 1:
+            problem = (
+                f"matches multiple entries in brain_region {list(regions)}: {[regions[i] for i in candidates]}"
+                if candidates
+                else f"has no match in brain_region {list(regions)}"
+            )
+            raise AmbiguousRegionMapping(
+                f"Photometry column '{column}' {problem}", measured=len(candidates), threshold=1
+            )
+        matched.append(candidates[0])
+        del free[candidates[0]]
+    return tuple(matched)
+
+
+def restrict_to_session(recording: Recording, trials: pd.DataFrame, parameters: PhotometryParameters) -> Recording:
+    """Cut both bands to the session with a margin on either side, bounds excluded.
+
+    Raises
+    ------
+    TrialsNotInPhotometryTime
+        When no trial interval is known, or no frame lies inside.
+    """
+    if parameters.session_bounds == "finite_extremes":
+        first, last = trials["intervals_0"].min(), trials["intervals_1"].max()
+    else:
+        first, last = trials["intervals_0"].iloc[0], trials["intervals_1"].iloc[-1]
+    low, high = first - parameters.seconds_before_first_trial, last + parameters.seconds_after_last_trial
+    bands = {}
+    for name, band in recording.bands.items():
+        inside = slice(np.searchsorted(band.times, low, "right"), np.searchsorted(band.times, high, "left"))
+        known = np.isfinite(low) and np.isfinite(high)
+        bands[name] = Band(band.times[inside], band.values[inside]) if known else Band(band.times[:0], band.values[:0])
+    if parameters.band_pairing == "position":
+        n = min(len(band.times) for band in bands.values())
+        bands = {name: Band(band.times[:n], band.values[:n]) for name, band in bands.items()}
+    return replace(recording, bands=bands)
+
+
+def check_trials_inside(recording: Recording, trials: pd.DataFrame, parameters: PhotometryParameters) -> None:
+    """Require that the signal covers all trials, from the first stimulus to the last feedback.
+
+    Raises
+    ------
+    TrialsNotInPhotometryTime
+    """
+    times = recording.bands[parameters.signal_band].times
+    start, end = (times[0], times[-1]) if len(times) else (np.nan, np.nan)
+    first, last = trials["stimOn_times"].min(), trials["feedback_times"].max()
+    if not (first >= start and last <= end):
+        message = f"Trials [{first:.1f}, {last:.1f}] outside photometry [{start:.1f}, {end:.1f}]"
+        raise TrialsNotInPhotometryTime(
+            message, measured=f"{first:.1f}, {last:.1f}", threshold=f"{start:.1f}, {end:.1f}"
+        )

@@ -1,0 +1,153 @@
+"""From two raw bands to one corrected signal: bleaching, isosbestic fit, z-score, regular grid. Arrays only."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iblnm_core.errors import DegenerateSignal
+from iblnm_core.parameters import PreprocessingParameters
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PreprocessedSignal:
+    """A corrected signal.
+
+    Attributes
+    ----------
+    times : ndarray of float64, (m,)
+        Regular grid, s, session clock.
+    values : ndarray of float64, (m,)
+        z-scored before it was put on the grid, so its own variance is near one, not one.
+    sampling_rate_hz : float
+    iso_slope, iso_intercept : float
+        Line of the signal band on the reference band, both as relative change.
+    iso_correlation : float
+        Share of the signal's variance that the line explains.
+    mean, standard_deviation : float
+        Of the corrected signal before z-scoring, relative change.
+    """
+
+    times: Array
+    values: Array
+    sampling_rate_hz: float
+    iso_slope: float
+    iso_intercept: float
+    iso_correlation: float
+    mean: float
+    standard_deviation: float
+
+
+def preprocess(
+    signal_times: Array,
+    signal: Array,
+    reference_times: Array,
+    reference: Array,
+    parameters: PreprocessingParameters,
+    band_pairing: Literal["time", "position"],
+) -> PreprocessedSignal:
+    """Correct a signal for bleaching and for what it shares with the isosbestic reference.
+
+    See `docs/methods/preprocessing.md`.
+
+    Parameters
+    ----------
+    signal_times, signal : ndarray of float64, (n,)
+        s, session clock; camera units.
+    reference_times, reference : ndarray of float64, (r,)
+        Likewise for the reference band; paired by position it must have n samples too.
+    parameters : PreprocessingParameters
+    band_pairing : {'time', 'position'}
+        Whether the reference is interpolated at the signal's times or taken sample by sample.
+
+    Raises
+    ------
+    DegenerateSignal
+        When either band is too short or constant, or nothing is left after correction.
+    """
+    from scipy.interpolate import PchipInterpolator
+
+    for name, times, values in (("signal", signal_times, signal), ("reference", reference_times, reference)):
+        _check_processable(name, times, values, parameters)
+    corrected = remove_bleaching(signal_times, signal, parameters)
+    shared = remove_bleaching(reference_times, reference, parameters)
+    if band_pairing == "time":
+        shared = np.interp(signal_times, reference_times, shared)
+    slope, intercept, explained = fit_isosbestic(corrected, shared)
+    residual = corrected - (slope * shared + intercept)
+    mean, deviation = float(np.mean(residual)), float(np.std(residual))
+    if not (np.isfinite(deviation) and deviation > 0):
+        raise DegenerateSignal(
+            f"corrected signal has standard deviation {deviation}; expected a positive one",
+            measured=deviation,
+            threshold=0,
+        )
+    grid = np.arange(signal_times[0], signal_times[-1], 1 / parameters.sampling_rate_hz)
+    values = PchipInterpolator(signal_times, (residual - mean) / deviation)(grid)
+    return PreprocessedSignal(grid, values, parameters.sampling_rate_hz, slope, intercept, explained, mean, deviation)
+
+
+def _check_processable(name: str, times: Array, values: Array, parameters: PreprocessingParameters) -> None:
+    # the filter's own odd extension needs this many samples
+    minimum = 6 * (parameters.bleaching_filter_order + 1) // 2 + 1
+    if len(times) < minimum:
+        raise DegenerateSignal(
+            f"{name} band has {len(times)} samples inside the session; expected at least {minimum}",
+            measured=len(times),
+            threshold=minimum,
+        )
+    if np.ptp(values) == 0:
+        raise DegenerateSignal(
+            f"{name} band is constant at {values[0]:g}; expected a signal that varies", measured=0, threshold=0
+        )
+
+
+def remove_bleaching(times: Array, values: Array, parameters: PreprocessingParameters) -> Array:
+    """Return the relative change of a band against its own slow course.
+
+    The slow course is a zero-phase low-pass; the edges are extended by point reflection, far enough for the filter's
+    memory when the parameters say so.
+
+    Parameters
+    ----------
+    times, values : ndarray of float64, (n,)
+    parameters : PreprocessingParameters
+
+    Returns
+    -------
+    ndarray of float64, (n,)
+    """
+    from scipy.signal import butter, sosfiltfilt
+
+    rate = 1 / np.median(np.diff(times))
+    sections = butter(parameters.bleaching_filter_order, parameters.bleaching_cutoff_hz, "low", fs=rate, output="sos")
+    padding = None
+    if parameters.bleaching_padding_s is not None:
+        padding = min(round(parameters.bleaching_padding_s * rate), len(values) - 1)
+    baseline = sosfiltfilt(sections, values, padlen=padding)
+    change: Array = (values - baseline) / baseline
+    return change
+
+
+def fit_isosbestic(signal: Array, reference: Array) -> tuple[float, float, float]:
+    """Fit a line of the signal on the reference by least squares.
+
+    Parameters
+    ----------
+    signal, reference : ndarray of float64, (n,)
+
+    Returns
+    -------
+    slope, intercept, explained : float
+        `explained` is the squared correlation.
+    """
+    centred, about = reference - reference.mean(), signal - signal.mean()
+    spread = float(centred @ centred)
+    slope = float(centred @ about) / spread if spread > 0 else 0.0
+    intercept = float(signal.mean() - slope * reference.mean())
+    total = float(about @ about)
+    explained = slope**2 * spread / total if total > 0 else np.nan
+    return slope, intercept, explained
