@@ -39,7 +39,7 @@ _PARENT_WATCH_S = 0.5
 _PR_SET_PDEATHSIG = 1
 
 
-class WorkerDied(RuntimeError):  # noqa: N818 - a verdict in the past tense, like the library's BrokenProcessPool
+class WorkerDied(RuntimeError):
     """The process that worked on a task died; run alone, it died again."""
 
 
@@ -84,8 +84,7 @@ def run_tasks(
     while True:
         broken = False
         with _ended(make(workers)) as executor:
-            for outcome in _run_until_broken(executor, function, waiting, workers * _TASKS_PER_WORKER, suspects):
-                yield outcome
+            yield from _run_until_broken(executor, function, waiting, workers * _TASKS_PER_WORKER, suspects)
             broken = bool(suspects)
         if not broken:
             return
@@ -116,7 +115,7 @@ def _run_until_broken(
         finished, _ = wait(flying, return_when=FIRST_COMPLETED)
         for future in finished:
             task = flying.pop(future)
-            outcome = _outcome(task, future)
+            outcome: TaskOutcome[T, R] = _outcome(task, future)
             if isinstance(outcome.error, BrokenProcessPool):
                 suspects.append(task)
             else:
@@ -125,7 +124,7 @@ def _run_until_broken(
 
 def _run_alone(make: Callable[[int], Executor], function: Callable[[T], R], task: T) -> TaskOutcome[T, R]:
     with _ended(make(1)) as executor:
-        outcome = _outcome(task, _submit(executor, function, task))
+        outcome: TaskOutcome[T, R] = _outcome(task, _submit(executor, function, task))
     if isinstance(outcome.error, BrokenProcessPool):
         return TaskOutcome(task, error=WorkerDied("the worker process died while it worked on this task, also alone"))
     return outcome

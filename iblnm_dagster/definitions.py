@@ -1,5 +1,6 @@
 """The asset graph of a root. `build_defs` makes it anew for any root; `defs` is the one Dagster's tools load."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from iblnm_dagster.assets.upstream import session_index, sessions
 from iblnm_dagster.io_managers import SessionFileIOManager, TableIOManager
 from iblnm_dagster.resources import RootResource
 from iblnm_dagster.session_step import Progress, build_session_step
+
+# partitioned checks and data versions of outputs are previews; tests hold what we use of them
+for _category in (dg.PreviewWarning, dg.BetaWarning):
+    warnings.filterwarnings("ignore", category=_category, module="iblnm_dagster")
 
 
 def build_defs(

@@ -141,23 +141,23 @@ class SessionEvents:
         """Return the tags that tie an event to the latest event of what it was made from."""
         if parent == CATALOGUE.to_user_string():
             if self._catalogue_tags is None:
-                record = self.context.instance.get_latest_data_version_record(CATALOGUE)
-                data_version = record and (
-                    record.asset_materialization and record.asset_materialization.tags or {}
-                ).get(DATA_VERSION_TAG)
-                self._catalogue_tags = _tags_for(parent, data_version, record.storage_id if record else None)
+                self._catalogue_tags = self._latest_tags(CATALOGUE, None)
             return self._catalogue_tags
         key = dg.AssetKey(parent)
         if version is None:
-            record = self.context.instance.get_latest_data_version_record(key, partition_key=eid)
-            if record is None or record.asset_materialization is None:
-                return {}
-            version = (record.asset_materialization.tags or {}).get(DATA_VERSION_TAG)
-            return _tags_for(parent, version, record.storage_id)
+            return self._latest_tags(key, eid)
         latest = self.context.instance.event_log_storage.get_latest_storage_id_by_partition(
             key, dg.DagsterEventType.ASSET_MATERIALIZATION, {eid}
         )
         return _tags_for(parent, version, latest.get(eid))
+
+    def _latest_tags(self, key: dg.AssetKey, eid: str | None) -> dict[str, str]:
+        """Return the tags of the latest event of an asset that this run did not make."""
+        record = self.context.instance.get_latest_data_version_record(key, partition_key=eid)
+        if record is None or record.asset_materialization is None:
+            return {}
+        version = (record.asset_materialization.tags or {}).get(DATA_VERSION_TAG)
+        return _tags_for(key.to_user_string(), version, record.storage_id)
 
 
 def _tags_for(parent: str, version: str | None, storage_id: int | None) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """What commands print: progress, summaries, tables in the terminal. No command logic."""
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -34,6 +35,23 @@ def session_progress() -> Iterator["Progress"]:
             bar.update(task, completed=done, total=total, description=f"{failed} failed")
 
         yield advance
+
+
+@contextlib.contextmanager
+def counted(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that shows how many things of how many are done."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn(what), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def cpu_count() -> int:
+    """Return how many processes this process may run at once."""
+    return len(os.sched_getaffinity(0))
 
 
 def table(headers: list[str], rows: list[list[str]]) -> None:

@@ -9,7 +9,7 @@ from iblnm_core.root import Root, open_root
 from iblnm_core.sources.base import SessionSource
 
 
-class RootResource(dg.ConfigurableResource):
+class RootResource(dg.ConfigurableResource[None]):
     """The root of this pipeline instance."""
 
     path: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 
@@ -57,7 +57,7 @@ class LocalRuns:
         self.instance = open_instance(root.dagster_home)
         self.defs = build_defs(root.path, progress=self._note)
 
-    def __enter__(self) -> "LocalRuns":
+    def __enter__(self) -> Self:
         """Open the instance for a block."""
         return self
 

@@ -30,7 +30,7 @@ Progress = Callable[[int, int, SessionReport | None], None]
 class SessionRunConfig(dg.Config):
     """What a run of the session step can be told."""
 
-    eids: list[str] = []
+    eids: list[str] = []  # noqa: RUF012 - pydantic copies defaults
     """Sessions of a run that has no partition of its own."""
     reprocess: bool = False
     """Compute also what is current."""

@@ -122,7 +122,7 @@ def fingerprint(name: str, row: Mapping[str, Any], parameters: Parameters, input
     return _digest([name, code, parameters_digest(name, parameters), row_hash, contents])
 
 
-def why_due(
+def why_due(  # noqa: PLR0911 - one return per reason reads best
     name: str,
     stored: Provenance | None,
     row: Mapping[str, Any],

@@ -181,7 +181,7 @@ def _check_finite(
 ) -> None:
     bad = ~np.isfinite(values) & in_bands[:, None]
     problems = []
-    for column in np.flatnonzero(bad.any(axis=0)):
+    for column in np.flatnonzero(bad.any(axis=0)).tolist():
         at = times[bad[:, column]]
         problems.append(
             f"ROI {rois[column]} ({regions[column]}): {len(at)} samples not finite between {at[0]:.3f} s and {at[-1]:.3f} s"

@@ -1,5 +1,6 @@
 """Raw camera frames: their column layouts, LED states, and the faults that can be counted in them. No files here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,11 @@ class RawCounts:
     n_band_inversions: int
     n_gaps: int
     n_gap_frames: int
+
+
+def is_known_layout(names: Sequence[str]) -> bool:
+    """Whether some column names include those of a known layout."""
+    return any(set(names).issuperset(layout) for layout in _LAYOUTS)
 
 
 def raw_frames_from_table(table: "pa.Table") -> RawFrames:

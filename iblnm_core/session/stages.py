@@ -29,13 +29,13 @@ from iblnm_core.session.raw_frames import (
     raw_frames_from_table,
 )
 from iblnm_core.session.responses import Responses, extract_responses
+from iblnm_core.session.trials import TRIAL_COLUMNS as TRIAL_INPUT_COLUMNS
 from iblnm_core.session.trials import (
     check_enough_trials,
     check_event_times,
     incomplete_events,
     trials_from_table,
 )
-from iblnm_core.session.trials import TRIAL_COLUMNS as TRIAL_INPUT_COLUMNS
 from iblnm_core.session.verdicts import Judge
 
 DATASET_NAMES = {
@@ -157,7 +157,7 @@ def _judge_raw_frames(inputs: SessionInputs, parameters: Parameters, judge: Judg
         # all column names are needed to say which layout was found
         names = inputs.columns("raw_frames")
         wanted = [name for name in names if name in RAW_COLUMNS]
-        table = inputs.table("raw_frames", wanted if wanted else names)
+        table = inputs.table("raw_frames", wanted or names)
         counts = count_raw_faults(raw_frames_from_table(table), parameters.raw_quality)
     if counts is None:
         return None

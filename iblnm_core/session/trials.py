@@ -69,7 +69,8 @@ def _numbers(table: "pa.Table", name: str) -> np.ndarray:
     column = table.column(name)
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
         raise CorruptDataset(f"{TABLE_NAME}: column {name} is {column.type}; expected numbers")
-    return column.to_numpy().astype(np.float64)
+    values: np.ndarray = column.to_numpy().astype(np.float64)
+    return values
 
 
 def contrasts(left: np.ndarray, right: np.ndarray) -> dict[str, np.ndarray]:

@@ -2,8 +2,9 @@
 
 import contextlib
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 from iblnm_core.errors import RULES, Consequence, SessionError, Severity, UnexpectedError, family
@@ -73,18 +74,12 @@ class Judge:
                     if consequence.error.__name__ in finding.error_family.split():
                         self._stop(consequence.stops, finding.error_type)
 
-    @contextlib.contextmanager
-    def rule(self, name: str) -> Iterator[None]:
+    def rule(self, name: str) -> "_RuleBlock":
         """Judge one rule: it holds when the block ends, and fails when the block raises an error that it lists.
 
         Other exceptions pass; they are not verdicts.
         """
-        try:
-            yield
-        except SessionError as error:
-            self.record(name, [error])
-        else:
-            self.record(name, [])
+        return _RuleBlock(self, name)
 
     def record(self, name: str, errors: Sequence[SessionError]) -> None:
         """Add what a rule found; a rule that is judged in several steps keeps all its findings."""
@@ -114,6 +109,23 @@ class Judge:
     def _stop(self, outputs: Iterable[str], error_type: str) -> None:
         for name in outputs:
             self.stopped.setdefault(name, error_type)
+
+
+class _RuleBlock(contextlib.AbstractContextManager[None]):
+    """A block of code whose outcome is the verdict of a rule."""
+
+    def __init__(self, judge: Judge, name: str) -> None:
+        self.judge = judge
+        self.name = name
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> bool:
+        if error is None:
+            self.judge.record(self.name, [])
+        elif isinstance(error, SessionError):
+            self.judge.record(self.name, [error])
+        return isinstance(error, SessionError)
 
 
 def _finding(error: SessionError, consequence: Consequence) -> Finding:
@@ -152,19 +164,13 @@ ERROR_COLUMNS = (
 def error_rows(eid: str, verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
     """Return one row per finding, in the order of the rules."""
     by_rule = {verdict.rule: verdict for verdict in verdicts}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, rule in RULES.items():
         for finding in by_rule[name].findings if name in by_rule else ():
-            rows.append(
-                {
-                    "eid": eid,
-                    "asset": rule.asset,
-                    "rule": name,
-                    "stage": OUTPUTS[rule.asset].stage,
-                    **{key: str(v) if key == "severity" else v for key, v in vars(finding).items()},
-                }
-            )
-    return [{column: row[column] for column in ERROR_COLUMNS} for row in rows]
+            common = {"eid": eid, "asset": rule.asset, "rule": name, "stage": OUTPUTS[rule.asset].stage}
+            row = {**common, **vars(finding), "severity": str(finding.severity)}
+            rows.append({column: row[column] for column in ERROR_COLUMNS})
+    return rows
 
 
 def verdicts_from(passed: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> dict[str, Verdict]:
@@ -178,6 +184,7 @@ def verdicts_from(passed: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> d
         Error rows, as `error_rows` makes them.
     """
     verdicts = {name: Verdict(name) for name in passed if name in RULES}
+    found: dict[str, list[Finding]] = {}
     for row in rows:
         name = str(row["rule"])
         if name in RULES:
@@ -191,6 +198,6 @@ def verdicts_from(passed: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> d
                 threshold=row["threshold"],
                 traceback=row["traceback"],
             )
-            earlier = verdicts[name].findings if name in verdicts else ()
-            verdicts[name] = Verdict(name, (*earlier, finding))
-    return verdicts
+            found.setdefault(name, []).append(finding)
+    verdicts |= {name: Verdict(name, tuple(findings)) for name, findings in found.items()}
+    return {name: verdicts[name] for name in RULES if name in verdicts}

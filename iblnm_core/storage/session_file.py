@@ -129,15 +129,17 @@ def update_session_file(
     """
     import h5py
 
-    with explained_when_full(path), locked(path.parent / ".locks" / f"{path.stem}.lock"):
-        with _stored(path, eid) as stored:
-            writes, drops = change(stored)
-            with atomic_path(path, verify=lambda temporary: _verify(temporary, eid, writes)) as temporary:
-                with h5py.File(temporary, "w", libver=("earliest", "v110")) as new:
-                    if stored is not None:
-                        _copy_parts(stored, new, lambda part: part in writes or drops(part))
-                    for name in sorted(writes):
-                        _write_group(new.create_group(name), writes[name])
+    lock = path.parent / ".locks" / f"{path.stem}.lock"
+    with explained_when_full(path), locked(lock), _stored(path, eid) as stored:
+        writes, drops = change(stored)
+        with (
+            atomic_path(path, verify=lambda temporary: _verify(temporary, eid, writes)) as temporary,
+            h5py.File(temporary, "w", libver=("earliest", "v110")) as new,
+        ):
+            if stored is not None:
+                _copy_parts(stored, new, lambda part: part in writes or drops(part))
+            for name in sorted(writes):
+                _write_group(new.create_group(name), writes[name])
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import pandas as pd
 
 from iblnm_core.cohort.collect import COLLECTED, collect
 from iblnm_core.schemas import SESSION_STATUS
-from iblnm_core.storage.tables import make_table
+from iblnm_core.storage.tables import Table, make_table
 from iblnm_dagster.assets.upstream import column_schema, table_output
 from iblnm_dagster.resources import RootResource
 
@@ -37,7 +37,7 @@ def build_collected_table(name: str) -> dg.AssetsDefinition:
             )
         ],
     )
-    def collected(root: RootResource) -> tuple[dg.Output[object], dg.AssetCheckResult]:
+    def collected(root: RootResource) -> tuple[dg.Output[Table], dg.AssetCheckResult]:
         result = collect(root.open(), name)
         check = dg.AssetCheckResult(
             passed=not result.broken,
@@ -65,7 +65,7 @@ def session_status(root: RootResource) -> Iterator[object]:
     """Where every session stands: what is stored against what would be made of its inputs now."""
     status = root.catalogue().status()
     table = make_table(SESSION_STATUS, status)
-    yield table_output(table, sessions=status["eid"].nunique())
+    yield table_output(table, sessions=int(status["eid"].nunique()))
     failed = status[status["state"] == "failed"]
     yield _summary_check("sessions_failed", failed, failed["reason"], dg.AssetCheckSeverity.ERROR)
     due = status[status["state"].isin(["never run", "out of date"])]

@@ -26,7 +26,7 @@ def column_schema(schema: TableSchema) -> dg.TableSchema:
     )
 
 
-def table_output(table: Table, **metadata: object) -> dg.Output[Table]:
+def table_output(table: Table, **metadata: int) -> dg.Output[Table]:
     """Return a table with a data version that changes exactly when its rows do."""
     return dg.Output(table, data_version=dg.DataVersion(table.content_hash), metadata=metadata)
 
@@ -68,7 +68,7 @@ def session_index(root: RootResource) -> tuple[dg.Output[Table], dg.AssetCheckRe
     metadata={"dagster/column_schema": column_schema(SESSIONS)},
 )
 def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> dg.Output[Table]:
-    """The catalogue, one repaired row per session; registers the sessions as partitions."""
+    """Repair the records to one row per session, the catalogue; register the sessions as partitions."""
     table = make_table(SESSIONS, build_catalogue(session_index))
     eids = table.rows.column("eid").to_pylist()
     known = set(context.instance.get_dynamic_partitions(str(partitions.SESSIONS.name)))

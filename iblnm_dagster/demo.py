@@ -1,0 +1,71 @@
+"""What `iblnm demo` does: make the cohort, run the graph on it, compare with the plan, print a page for a newcomer."""
+
+import time
+from pathlib import Path
+
+import click
+from iblnm_core.demo.cohort import Cohort, write_cohort
+
+from iblnm_core.cohort.status import stored_ledger
+from iblnm_core.demo.outcome import Surprise, surprises
+from iblnm_core.demo.plan import SessionPlan, demo_plans
+from iblnm_core.root import Root, create_root
+from iblnm_dagster import printing
+from iblnm_dagster.updating import Request, update
+
+
+def run_demo(folder: Path, *, subjects: int | None, sessions: int | None, seed: int) -> bool:
+    """Make and run the demo cohort in a folder; return whether exactly what was planted failed."""
+    plans = demo_plans(subjects=subjects, sessions=sessions)
+    started = time.monotonic()
+    workers = printing.cpu_count()
+    with printing.counted("sessions written") as progress:
+        cohort = write_cohort(folder / "cache", plans, seed=seed, workers=workers, progress=progress)
+    made = time.monotonic()
+    root = create_root(folder, source="local", cache=cohort.cache)
+    update(root, Request())
+    done = time.monotonic()
+    found = [
+        surprise for plan, eid in zip(cohort.sessions, cohort.eids, strict=True) for surprise in _of(root, plan, eid)
+    ]
+    _page(root, cohort, found, made - started, done - made)
+    return not found
+
+
+def _of(root: Root, plan: SessionPlan, eid: str) -> list[Surprise]:
+    provenance, verdicts = stored_ledger(root, eid)
+    return surprises(plan, eid, provenance, verdicts)
+
+
+def _page(root: Root, cohort: Cohort, found: list[Surprise], made_s: float, run_s: float) -> None:
+    """Print what was made, what failed, and where to look."""
+    broken = [(plan, eid) for plan, eid in zip(cohort.sessions, cohort.eids, strict=True) if plan.plant]
+    sound = len(cohort.sessions) - len(broken)
+    click.echo(
+        f"\nA synthetic cohort of {len(cohort.sessions)} sessions: {sound} sound, {len(broken)} broken on purpose."
+    )
+    click.echo(f"Written in {made_s:.0f} s, taken through the graph in {run_s:.0f} s.\n")
+    if broken:
+        click.echo("Broken on purpose, and what the pipeline said:")
+        rows = []
+        for plan, eid in broken:
+            expected = [f"{e.error_type} ({'fatal' if e.fatal else 'advisory'})" for e in plan.expected]
+            met = "as planned" if not any(s.eid == eid for s in found) else "NOT as planned"
+            rows.append([str(plan.plant), plan.subject.name, eid, ", ".join(expected) or "nothing", met])
+        printing.table(["fault", "subject", "session", "expected verdict", "outcome"], rows)
+    if found:
+        click.echo("\nNot as planned:")
+        for surprise in found:
+            click.echo(f"  {surprise.eid} ({surprise.plant or 'sound'}): {surprise.text}")
+    else:
+        click.echo("\nExactly what was planted failed, and nothing else.")
+    example = cohort.eids[0]
+    click.echo(f"""
+Three things to look at next:
+  iblnm ui --root {root.path}
+      the graph in the browser; red partitions are the broken sessions
+  iblnm failures --root {root.path}
+      what failed, session by session, with the reason
+  {root.session_file(example)}
+      one session: signal, responses and trials as HDF5; tables are in {root.path / "metadata"} and {root.path / "data"}
+""")
