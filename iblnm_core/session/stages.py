@@ -26,6 +26,7 @@ from iblnm_core.session.raw_frames import (
     check_led_states,
     check_raw_signal,
     count_raw_faults,
+    is_known_layout,
     raw_frames_from_table,
 )
 from iblnm_core.session.responses import Responses, extract_responses
@@ -154,10 +155,9 @@ def _judge_raw_frames(inputs: SessionInputs, parameters: Parameters, judge: Judg
     with judge.rule("photometry_available"):
         if not inputs.paths("raw_frames"):
             raise MissingRawData(DATASET_NAMES["raw_frames"])
-        # all column names are needed to say which layout was found
-        names = inputs.columns("raw_frames")
-        wanted = [name for name in names if name in RAW_COLUMNS]
-        table = inputs.table("raw_frames", wanted or names)
+        # an unknown layout is read whole, to say which columns were found
+        known = is_known_layout(inputs.columns("raw_frames"))
+        table = inputs.table("raw_frames", RAW_COLUMNS if known else None)
         counts = count_raw_faults(raw_frames_from_table(table), parameters.raw_quality)
     if counts is None:
         return None
