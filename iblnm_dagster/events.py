@@ -126,7 +126,7 @@ class SessionEvents:
                 severity=check_severity(verdict),
                 metadata=check_metadata(verdict),
             )
-        elif key in self.selected_checks or verdict.asset in report.computed:
+        elif key in self.selected_checks or verdict.asset in {*report.computed, "session_errors"}:
             yield dg.AssetCheckEvaluation(
                 asset_key=dg.AssetKey(verdict.asset),
                 check_name=verdict.rule,

@@ -130,12 +130,12 @@ def simulate_behaviour(plan: SessionPlan, seed: int) -> Behaviour:
     rng = random_stream(seed, f"{plan.key}|behaviour")
     state = _draw_state(rng, traits, plan)
     # more trials than can fit; those that start too late are cut at the end
-    n = int(60 * plan.minutes / _SHORTEST_TRIAL_S) + 1
+    n = int(plan.trials_until_s / _SHORTEST_TRIAL_S) + 1
     stimuli, lengths = _draw_stimuli(rng, plan, n)
     actions = _draw_actions(rng, plan, state, traits, stimuli)
     times = _draw_times(rng, plan, actions)
     columns = {**stimuli, **actions, **times}
-    begun = int(np.searchsorted(columns["start"], 60 * plan.minutes))
+    begun = int(np.searchsorted(columns["start"], plan.trials_until_s))
     kept = {name: values[:begun] for name, values in columns.items() if name in Trials.__dataclass_fields__}
     trials = Trials(**kept, stimulus_recorded=_draw_recorded(rng, plan, begun))
     sides = np.where(stimuli["on_right"], _POSITION_DEGREES, -_POSITION_DEGREES)

@@ -1,5 +1,6 @@
 """Writing a cohort: all sessions through worker processes, the index, and the whole moved into place at once."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -7,7 +8,7 @@ import re
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -158,14 +159,19 @@ def _build(
 ) -> None:
     building.mkdir()
     written = []
-    for session in _sessions(building, plans, seed, workers):
-        written.append(session)
-        if progress is not None:
-            progress(len(written), len(plans))
+    # whatever ends this loop ends the workers before the unfinished folder is removed
+    with contextlib.closing(_sessions(building, plans, seed, workers)) as sessions:
+        for session in sessions:
+            written.append(session)
+            if progress is not None:
+                progress(len(written), len(plans))
     write_index(building, written)
 
 
-def _sessions(building: Path, plans: Sequence[SessionPlan], seed: int, workers: int) -> Iterator[WrittenSession]:
+def _sessions(
+    building: Path, plans: Sequence[SessionPlan], seed: int, workers: int
+) -> Generator[WrittenSession, None, None]:
+    """Write all sessions, in this process or in others, and yield them as they are finished."""
     write = partial(_write, building, seed)
     if workers == 1:
         yield from map(write, plans)

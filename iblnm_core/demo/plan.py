@@ -29,6 +29,8 @@ __all__ = [
 
 SessionType = Literal["habituation", "training", "biased", "ephys"]
 
+_SHORTEST_TASK_S = 60.0
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -158,7 +160,7 @@ class SessionPlan:
         Of the session on its day.
     session_type : str
     minutes : float
-        Trials start until then.
+        Longest duration of the recording, save for the last trial.
     plant : str or None
         What is broken on purpose, a key of `PLANTS`; None for a sound session.
     pace : Pace
@@ -182,13 +184,21 @@ class SessionPlan:
         if self.session_type not in get_args(SessionType):
             known = ", ".join(get_args(SessionType))
             raise ConfigurationError(f"session type {self.session_type!r} cannot be simulated; expected one of {known}")
-        if not self.minutes >= 1:
-            raise ConfigurationError(f"session of {self.minutes} minutes; expected at least one")
+        if not self.trials_until_s >= _SHORTEST_TASK_S:
+            spent = 60 * self.minutes - self.trials_until_s
+            raise ConfigurationError(
+                f"session of {self.minutes} minutes; expected at least {_SHORTEST_TASK_S + spent:.0f} s at its pace"
+            )
 
     @property
     def key(self) -> SessionKey:
         """What identifies the session."""
         return SessionKey(LAB, self.subject.name, self.date, self.number)
+
+    @property
+    def trials_until_s(self) -> float:
+        """When the last trial starts at the latest, session clock: the recording goes on around the trials."""
+        return 60 * self.minutes - self.pace.lead_s[1] - self.pace.tail_s[1]
 
     @property
     def protocol(self) -> str:
