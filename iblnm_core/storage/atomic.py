@@ -67,8 +67,7 @@ def explained_when_full(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # HDF5 reports the failed write in its text and loses the number
-        if error.errno in _FULL or any(f"errno = {code}" in str(error) for code in _FULL):
+        if error.errno in _FULL:
             raise StorageFull(path) from error
         raise
 

@@ -132,14 +132,16 @@ def update_session_file(
     lock = path.parent / ".locks" / f"{path.stem}.lock"
     with explained_when_full(path), locked(lock), _stored(path, eid) as stored:
         writes, drops = change(stored)
-        with (
-            atomic_path(path, verify=lambda temporary: _verify(temporary, eid, writes)) as temporary,
-            h5py.File(temporary, "w", libver=("earliest", "v110")) as new,
-        ):
+        # made in memory: HDF5 does not survive a disk that fills up under it
+        with h5py.File(path.name, "w", driver="core", backing_store=False, libver=("earliest", "v110")) as new:
             if stored is not None:
                 _copy_parts(stored, new, lambda part: part in writes or drops(part))
             for name in sorted(writes):
                 _write_group(new.create_group(name), writes[name])
+            new.flush()
+            image = new.id.get_file_image()
+        with atomic_path(path, verify=lambda temporary: _verify(temporary, eid, writes)) as temporary:
+            temporary.write_bytes(image)
 
 
 @contextlib.contextmanager

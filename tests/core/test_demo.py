@@ -1,0 +1,818 @@
+"""The demo cohort is a real ONE cache, is what its seed says, looks like a recording, and is broken only where planned."""
+
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import uuid
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from one.api import One
+
+from iblnm_core import errors
+from iblnm_core.cohort.catalogue import build_catalogue, index_frame
+from iblnm_core.demo import files
+from iblnm_core.demo.behaviour import simulate_behaviour, trial_columns
+from iblnm_core.demo.cohort import STATEMENT, write_cohort
+from iblnm_core.demo.counts import BLACK_LEVEL
+from iblnm_core.demo.effects import EARLY_WINDOW_S, TARGET_EFFECTS
+from iblnm_core.demo.identity import random_stream
+from iblnm_core.demo.outcome import surprises
+from iblnm_core.demo.plan import CLINIC_PACE, HOUR_PACE, PLANTS, SUBJECTS, SessionPlan, demo_plans
+from iblnm_core.demo.session import make_session, session_content, simulate_session
+from iblnm_core.demo.signal import side_sign, variance_budget
+from iblnm_core.errors import ConfigurationError
+from iblnm_core.identifiers import is_eid
+from iblnm_core.parameters import PRESETS
+from iblnm_core.session.metadata import absent_categories
+from iblnm_core.session.outputs import COMPUTED
+from iblnm_core.session.pipeline import SessionTask, process_session
+from iblnm_core.session.preprocessing import preprocess
+from iblnm_core.sources.local import LocalSource
+from iblnm_core.vocabulary import split_region
+
+SEED = 1
+# plants that need a certain subject
+SUBJECT_OF_PLANT = {"region_ambiguous": "DEMO-NE3", "duplicate_region": "DEMO-ACh3"}
+
+
+def plan(name="DEMO-DA1", day=0, *, minutes=3.0, kind="biased", **fields):
+    subject = SUBJECTS[name]
+    fields = {"pace": CLINIC_PACE, **fields}
+    return SessionPlan(subject, subject.first_day + dt.timedelta(days=day), 1, kind, minutes, **fields)
+
+
+def contents(folder):
+    """Hashes of all files below a folder, cache tables as frames: the time they were made stands in them."""
+    found = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name in {"sessions.pqt", "datasets.pqt"}:
+            found[name] = pd.read_parquet(path).reset_index().to_json(default_handler=str)
+        else:
+            found[name] = hashlib.blake2b(path.read_bytes()).hexdigest()
+    return found
+
+
+TINY = (plan("DEMO-DA1"), plan("DEMO-5HT2", 1, kind="training"), plan("DEMO-NE3", 2))
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return write_cohort(tmp_path_factory.mktemp("tiny") / "cache", TINY, seed=SEED)
+
+
+@pytest.fixture(scope="module")
+def client(tiny):
+    return One(cache_dir=tiny.cache, mode="local")
+
+
+# --- a real ONE cache
+
+
+def test_client_finds_all_sessions_and_datasets(tiny, client):
+    assert sorted(str(eid) for eid in client.search()) == sorted(tiny.eids)
+    assert [str(eid) for eid in client.search(subject="DEMO-NE3")] == [tiny.eids[2]]
+    assert client.search(task_protocol="training")[0] == uuid.UUID(tiny.eids[1])
+    for eid, session in tiny.plans.items():
+        folder = tiny.cache / session.key.folder
+        on_disk = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+        assert set(client.list_datasets(eid)) == on_disk
+        assert len(on_disk) == 16
+        assert absent_categories(sorted(on_disk)) == []
+    datasets = client._cache["datasets"]
+    assert datasets["hash"].isna().all()
+    sizes = {
+        (eid, path): (tiny.cache / tiny.plans[eid].key.folder / path).stat().st_size
+        for eid, path in zip(datasets.index.get_level_values(0), datasets["rel_path"], strict=True)
+    }
+    assert list(sizes.values()) == datasets["file_size"].tolist()
+
+
+def test_client_loads_every_kind_of_file(tiny, client):
+    eid = tiny.eids[0]
+    trials = client.load_object(eid, "trials", collection="alf/task_00")
+    assert {"intervals", "choice", "goCueTrigger_times", "stimOff_times", "quiescencePeriod"} <= set(trials)
+    assert len({len(values) for values in trials.values()}) == 1
+    wheel = client.load_object(eid, "wheel", collection="alf/task_00")
+    assert wheel["position"].shape == wheel["timestamps"].shape
+    signal = client.load_dataset(eid, "photometry.signal.pqt", collection="alf/photometry")
+    assert list(signal.columns) == ["G0", "G1", "times", "valid", "wavelength", "name", "color"]
+    locations = client.load_dataset(eid, "photometryROI.locations.pqt", collection="alf/photometry")
+    assert locations["brain_region"].to_dict() == {"G0": "VTA-l", "G1": "SNc-r"}
+    description = client.load_dataset(eid, "_ibl_experiment.description.yaml")
+    assert description["devices"]["neurophotometrics"]["fibers"]["G1"] == {"location": "SNc-r"}
+
+
+def test_every_parquet_file_has_schema_metadata(tiny):
+    for path in tiny.cache.rglob("*.pqt"):
+        assert pq.read_schema(path).metadata, path
+    assert sorted(p.name for p in tiny.cache.glob("*.pqt")) == ["datasets.pqt", "sessions.pqt"]
+
+
+def test_photometry_loader_of_the_library_reads_a_session(tiny, client):
+    from iblphotometry.fpio import PhotometrySessionLoader, restrict_to_session_time
+
+    loader = PhotometrySessionLoader(eid=tiny.eids[0], one=client)
+    loader.load_trials()
+    loader.load_photometry(restrict_to_session=False)
+    whole = {band: len(frame) for band, frame in loader.photometry.items()}
+    restricted = restrict_to_session_time(loader.photometry, loader.trials)
+    assert set(restricted) == {"GCaMP", "Isosbestic"}
+    for band, frame in restricted.items():
+        assert list(frame.columns) == ["VTA-l", "SNc-r"]
+        assert len(frame) < whole[band]
+        assert frame.index[0] > loader.trials["intervals_0"].iloc[0] - 5
+        assert frame.index[-1] < loader.trials["intervals_1"].iloc[-1] + 5
+        assert np.median(np.diff(frame.index)) == pytest.approx(1 / 30, abs=1e-4)
+
+
+def test_extraction_of_the_library_agrees_with_the_signal_table(tiny):
+    from iblphotometry.neurophotometrics import from_neurophotometrics_df_to_photometry_df
+
+    folder = tiny.cache / tiny.sessions[0].key.folder
+    raw, signal = pd.read_parquet(folder / files.RAW_FRAMES), pd.read_parquet(folder / files.SIGNAL)
+    extracted = from_neurophotometrics_df_to_photometry_df(raw.copy(), drop_first=True)
+    for column in ("name", "color", "wavelength", "G0", "G1"):
+        assert extracted[column].tolist() == signal[column].iloc[1:].tolist()
+
+
+def test_local_source_reads_everything_beside_the_sessions(tiny):
+    records = {record.eid: record for record in LocalSource(tiny.cache).list_sessions().records}
+    assert set(records) == set(tiny.eids)
+    for eid, session in tiny.plans.items():
+        record = records[eid]
+        assert record.regions == session.subject.regions
+        assert (record.strain, record.line, record.genotype) == (session.subject.strain, session.subject.line, ("Het",))
+        assert record.start_time == f"{session.date}T10:00:00"
+        assert record.end_time > record.start_time
+        assert record.users
+
+
+def test_details_and_tables_name_the_planned_blocks_and_fibers(tiny):
+    lines = (tiny.cache / "session_details.jsonl").read_text().splitlines()
+    details = {entry["id"]: entry for entry in map(json.loads, lines)}
+    assert details[tiny.eids[1]]["json"] == {}
+    block_info = details[tiny.eids[0]]["json"]
+    trials = pd.read_parquet(tiny.cache / TINY[0].key.folder / files.TRIALS)
+    planned = np.repeat(np.arange(len(block_info["LEN_BLOCKS"])), block_info["LEN_BLOCKS"])[: len(trials)]
+    assert (trials.groupby(planned)["probabilityLeft"].nunique() == 1).all()
+    left = trials["contrastRight"].isna().to_numpy()
+    assert (np.array(block_info["POSITIONS"])[: len(trials)] < 0).tolist() == left.tolist()
+    fibers = pd.read_csv(tiny.cache / "fibers.csv")
+    assert fibers.shape == (5, 19)
+    assert np.sign(fibers.loc[fibers["subject"] == "DEMO-NE3", "X-ml_um"]).tolist() == [1, -1]
+    assert (fibers.loc[fibers["targeted_region"] == "DR", "X-ml_um"] == 0).all()
+
+
+# --- identity and determinism
+
+
+def test_ids_are_version_4_and_name_the_seed():
+    eids = {(seed, p): p.eid(seed) for seed in (1, 2) for p in demo_plans()}
+    assert all(is_eid(eid) for eid in eids.values())
+    assert {uuid.UUID(eid).version for eid in eids.values()} == {4}
+    assert len(set(eids.values())) == len(eids)
+
+
+def test_sessions_depend_on_nothing_but_plan_and_seed(tiny, tmp_path):
+    together = contents(tiny.cache)
+    by_workers = write_cohort(tmp_path / "workers", TINY[::-1], seed=SEED, workers=2)
+    assert contents(by_workers.cache) == together
+    for session in TINY:
+        alone = write_cohort(tmp_path / session.subject.name, [session], seed=SEED)
+        mine = {p: h for p, h in together.items() if p.startswith(session.key.folder)}
+        assert {p: h for p, h in contents(alone.cache).items() if p.startswith(session.key.folder)} == mine
+        assert mine
+
+
+def test_other_seeds_give_other_mice():
+    one, other = (simulate_session(TINY[0], seed) for seed in (1, 2))
+    assert one.behaviour.state != other.behaviour.state
+    assert not np.array_equal(one.rois["G0"].counts[:1000], other.rois["G0"].counts[:1000])
+
+
+def test_components_have_streams_of_their_own():
+    draws = {name: random_stream(1, name).random() for name in ("a|wheel", "a|frames", "b|wheel")}
+    assert len(set(draws.values())) == 3
+    assert random_stream(1, "a|wheel").random() == draws["a|wheel"]
+    # a second fibre changes nothing in the first
+    two = plan("DEMO-NE3")
+    one = dataclasses.replace(two, subject=dataclasses.replace(two.subject, regions=("LC-l",)))
+    for single, double in ((simulate_session(one, 1), simulate_session(two, 1)),):
+        np.testing.assert_array_equal(single.rois["G0"].counts, double.rois["G0"].counts)
+        np.testing.assert_array_equal(single.wheel.position, double.wheel.position)
+
+
+# --- writing
+
+
+def test_writing_again_is_no_work_and_anything_else_is_refused(tmp_path):
+    plans, cache = [plan("DEMO-5HT2")], tmp_path / "cache"
+    calls = []
+    first = write_cohort(cache, plans, seed=3, progress=lambda done, total: calls.append((done, total)))
+    assert first.written
+    assert calls == [(1, 1)]
+    before = contents(cache)
+    again = write_cohort(cache, plans, seed=3, progress=lambda *_: pytest.fail("a session was made again"))
+    assert not again.written
+    assert again == dataclasses.replace(first, written=False)
+    with pytest.raises(ConfigurationError, match="another demo cohort"):
+        write_cohort(cache, plans, seed=4)
+    with pytest.raises(ConfigurationError, match="another demo cohort"):
+        write_cohort(cache, [plan("DEMO-5HT2", minutes=4)], seed=3)
+    assert contents(cache) == before
+
+
+def test_folders_of_others_are_never_touched(tmp_path):
+    theirs = tmp_path / "data"
+    theirs.mkdir()
+    (theirs / "precious.txt").write_text("mine")
+    with pytest.raises(ConfigurationError, match="no demo cohort"):
+        write_cohort(theirs, [plan()], seed=1)
+    assert [p.name for p in tmp_path.rglob("*")] == ["data", "precious.txt"]
+    with pytest.raises(ConfigurationError, match="no demo cohort"):
+        write_cohort(theirs / "precious.txt", [plan()], seed=1)
+
+
+def test_an_empty_folder_is_taken(tmp_path):
+    (tmp_path / "cache").mkdir()
+    assert write_cohort(tmp_path / "cache", [plan("DEMO-5HT2")], seed=1).written
+    assert (tmp_path / "cache" / STATEMENT).is_file()
+
+
+def test_a_failure_on_the_way_leaves_nothing(tmp_path):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    for workers in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            write_cohort(tmp_path / "cache", TINY, seed=1, workers=workers, progress=stop)
+        assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ConfigurationError, match="expected two in one region"):
+        write_cohort(tmp_path / "cache", [plan(plant="region_ambiguous")], seed=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_cleared_and_what_a_living_one_builds_is_not(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / f".cache.{dead.pid}-0123abcd.tmp"
+    building = tmp_path / f".cache.{os.getpid()}-0123abcd.tmp"
+    for folder in (left, building):
+        (folder / "demolab").mkdir(parents=True)
+    write_cohort(tmp_path / "cache", [plan("DEMO-5HT2")], seed=1)
+    assert not left.exists()
+    assert building.exists()
+
+
+@pytest.mark.parametrize(
+    ("plans", "seed", "message"),
+    [((), 1, "without sessions"), ((plan(), plan()), 1, "planned 2 times"), ((plan(),), -1, "seed -1")],
+)
+def test_impossible_cohorts_are_refused(tmp_path, plans, seed, message):
+    with pytest.raises(ConfigurationError, match=message):
+        write_cohort(tmp_path / "cache", plans, seed=seed)
+
+
+# --- the plan
+
+
+def test_default_plan_has_twelve_sound_sessions_and_a_clinic():
+    plans = demo_plans()
+    sound, broken = [p for p in plans if not p.plant], [p for p in plans if p.plant]
+    assert len(sound) == 12
+    assert {(p.session_type, p.minutes) for p in sound} == {("training", 12.0), ("biased", 12.0)}
+    assert len({p.subject.name for p in sound}) == 6
+    assert {len(p.subject.regions) for p in sound} == {1, 2}
+    assert len(broken) == len({p.plant for p in broken}) == 10
+    assert {(p.session_type, p.minutes) for p in broken} == {("biased", 8.0)}
+    assert all((p.date - p.subject.first_day).days >= 70 for p in broken)
+    assert {p.subject for p in broken} <= {p.subject for p in sound}
+    assert len({p.key for p in plans}) == len(plans)
+
+
+def test_smaller_and_larger_plans_share_their_sessions():
+    whole = set(demo_plans())
+    assert set(demo_plans(clinic=False)) == {p for p in whole if not p.plant}
+    assert set(demo_plans(subjects=2)) == {p for p in whole if p.subject.name in {"DEMO-DA1", "DEMO-DA3"}}
+    assert [p.plant for p in demo_plans(subjects=1, sessions=1)][0] is None
+    assert len(demo_plans(sessions=0)) == 10
+    many = demo_plans(sessions=600)
+    assert whole <= set(many)
+    assert len({p.key for p in many}) == len(many) == 610
+    assert {p.session_type for p in many} == {"training", "biased", "ephys"}
+
+
+def test_plans_that_cannot_be_made_are_refused():
+    for fields, message in (
+        ({"plant": "nonsense"}, "'nonsense' is unknown"),
+        ({"kind": "passive"}, "'passive' cannot be simulated"),
+        ({"minutes": 1.0}, "expected at least 125 s"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            plan(**fields)
+    with pytest.raises(ConfigurationError, match="expected at least one"):
+        demo_plans(subjects=0)
+    with pytest.raises(ConfigurationError, match="expected at least one of VTA"):
+        dataclasses.replace(SUBJECTS["DEMO-DA1"], regions=("VP",))
+
+
+# --- behaviour, wheel, clocks: does it look like the real thing
+
+
+@pytest.fixture(scope="module")
+def behaviours():
+    plans = [plan(name, day, minutes=12, pace=p.pace) for p in [demo_plans()[0]] for name in SUBJECTS for day in (1, 2)]
+    return [simulate_behaviour(p, SEED) for p in plans]
+
+
+def pooled(behaviours, name):
+    return np.concatenate([getattr(b.trials, name) for b in behaviours])
+
+
+def test_choices_follow_contrast_and_block(behaviours):
+    contrast, correct = pooled(behaviours, "contrast"), pooled(behaviours, "correct")
+    accuracy = [correct[contrast == c].mean() for c in (0, 6.25, 12.5, 25, 100)]
+    assert accuracy == sorted(accuracy)
+    np.testing.assert_allclose(accuracy, [0.56, 0.69, 0.82, 0.92, 0.96], atol=0.05)
+    shares = [np.mean(contrast == c) for c in (0, 6.25, 12.5, 25, 100)]
+    np.testing.assert_allclose(shares, np.array([1, 2, 2, 2, 2]) / 9, atol=0.02)
+    choice, prior = pooled(behaviours, "choice"), pooled(behaviours, "probability_left")
+    weak = contrast <= 6.25
+    left = {p: np.mean(choice[weak & (prior == p)] == 1) for p in (0.2, 0.5, 0.8)}
+    assert left[0.2] < left[0.5] - 0.1 < left[0.8] - 0.2
+    assert np.mean(choice == 0) == pytest.approx(0.005, abs=0.004)
+
+
+def test_blocks_are_those_of_the_task(behaviours):
+    for behaviour in behaviours:
+        prior = behaviour.trials.probability_left
+        edges = np.flatnonzero(np.diff(prior)) + 1
+        lengths = np.diff(np.concatenate([[0], edges, [len(prior)]]))
+        assert lengths[0] == 60
+        assert ((lengths[1:-1] >= 20) & (lengths[1:-1] <= 50)).all()
+        values = prior[np.concatenate([[0], edges])]
+        assert values[0] == 0.5
+        assert set(values[1:]) <= {0.2, 0.8}
+        assert tuple(lengths[:-1]) == behaviour.block_lengths[: len(lengths) - 1]
+    inner = np.concatenate([b.block_lengths[1:-1] for b in behaviours])
+    uniform = np.linspace(0, 1, 100_001)[:-1]
+    expected = np.floor(20 - 30 * np.log(1 - uniform * (1 - np.exp(-1)))).mean()
+    assert inner.mean() == pytest.approx(expected, abs=4 * inner.std() / np.sqrt(len(inner)))
+
+
+def test_trial_times_are_in_order_and_as_in_real_sessions(behaviours):
+    for trials in (b.trials for b in behaviours):
+        assert 165 < len(trials) < 205
+        assert trials.start[0] == 5.0
+        assert (np.diff(trials.start) > 0).all()
+        assert (trials.start[1:] - trials.end[:-1] >= 0.029).all()
+        assert (trials.start + 0.449 <= trials.stimulus).all()
+        assert (trials.response < trials.feedback).all()
+        moved = np.isfinite(trials.first_movement)
+        assert (moved == (trials.choice != 0)).all()
+        assert (trials.first_movement[moved] < trials.response[moved]).all()
+        for times in (trials.start, trials.stimulus, trials.response, trials.feedback, trials.end):
+            np.testing.assert_allclose(times, np.round(times, 4), atol=1e-9)
+    pause = pooled(behaviours, "end") - pooled(behaviours, "feedback")
+    correct, reaction = pooled(behaviours, "correct"), np.concatenate([b.trials.reaction for b in behaviours])
+    assert np.median(pause[correct]) == pytest.approx(1.557, abs=0.003)
+    assert np.median(pause[~correct]) == pytest.approx(2.557, abs=0.003)
+    assert np.nanmedian(reaction) == pytest.approx(0.2, abs=0.03)
+    assert 0.003 < np.nanmean(reaction < 0) < 0.03
+    fast = reaction > 0.05
+    slope = np.polyfit(pooled(behaviours, "rank")[fast], np.log10(reaction[fast]), 1)[0]
+    assert slope == pytest.approx(-0.035, abs=0.015)
+
+
+def test_trial_tables_by_session_type():
+    whole = plan("DEMO-DA2", kind="ephys", minutes=60, pace=HOUR_PACE)
+    trials = simulate_behaviour(whole, SEED).trials
+    columns = trial_columns(whole, trials)
+    assert columns["choice"].dtype == columns["feedbackType"].dtype == np.int64
+    assert 640 < len(trials) < 830
+    missing = np.isnan(columns["stimOn_times"])
+    assert 0 < missing.sum() < 15
+    assert not missing[[0, -1]].any()
+    assert np.isfinite(trials.stimulus).all()
+    assert (np.isnan(columns["contrastLeft"]) != np.isnan(columns["contrastRight"])).all()
+    sound = plan("DEMO-DA1", kind="biased")
+    assert trial_columns(sound, simulate_behaviour(sound, SEED).trials)["choice"].dtype == np.float64
+    habituation = plan("DEMO-5HT1", kind="habituation")
+    columns = trial_columns(habituation, simulate_behaviour(habituation, SEED).trials)
+    assert not {"choice", "probabilityLeft", "response_times", "firstMovement_times"} & set(columns)
+    assert (columns["feedbackType"] == 1).all()
+    novice = plan("DEMO-ACh1", kind="training", minutes=12, novice=True)
+    trials = simulate_behaviour(novice, SEED).trials
+    assert set(trials.contrast) == {50.0, 100.0}
+    assert set(trials.probability_left) == {0.5}
+    assert 0.5 < trials.correct.mean() < 0.8
+
+
+def test_wheel_turns_make_the_choices():
+    session = simulate_session(plan(minutes=8), SEED)
+    wheel, trials = session.wheel, session.behaviour.trials
+    assert (np.diff(wheel.timestamps) > 0).all()
+    np.testing.assert_allclose(wheel.position / (2 * np.pi / 4096), np.rint(wheel.position / (2 * np.pi / 4096)))
+    grid = np.arange(0, wheel.timestamps[-1], 1e-3)
+    position = np.interp(grid, wheel.timestamps, wheel.position)
+    chosen = trials.choice != 0
+    clean = chosen & (trials.hesitation == 0)
+
+    def at(times):
+        return np.interp(times, grid, position)
+
+    turned = (at(trials.response) - at(trials.first_movement))[clean] * trials.choice[clean]
+    np.testing.assert_allclose(np.median(turned), 0.28, atol=0.01)
+    assert (turned > 0.2).all()
+    speed = np.abs(np.gradient(position, 1e-3))
+    smooth = np.convolve(speed, np.ones(21) / 21, mode="same")
+    peaks = [
+        smooth[int(1e3 * a) : int(1e3 * b) + 1].max()
+        for a, b in zip(trials.first_movement[clean], trials.feedback[clean], strict=True)
+    ]
+    ratio = np.array(peaks) / trials.peak_speed[clean]
+    assert np.median(ratio) == pytest.approx(1, abs=0.05)
+    # nothing moves from shortly before the stimulus to the first movement
+    still = chosen & (trials.reaction > 0.05)
+    np.testing.assert_allclose(at(trials.first_movement[still]), at(trials.stimulus[still] - 0.25), atol=0.02)
+
+
+def test_frame_intervals_are_those_of_real_cameras():
+    frames = [simulate_session(plan(name, minutes=8), SEED).frames for name in ("DEMO-DA1", "DEMO-NE3", "DEMO-ACh1")]
+    intervals = np.concatenate([np.diff(f.device_times) for f in frames])
+    ticks = np.rint(intervals / 32e-6).astype(int)
+    np.testing.assert_allclose(intervals, ticks * 32e-6, atol=1e-10)
+    shares = [np.mean(ticks * 32 == micros) for micros in (16_672, 16_640, 16_704, 16_608, 16_736)]
+    np.testing.assert_allclose(shares, [0.782, 0.184, 0.022, 0.006, 0.005], atol=[0.01, 0.01, 0.004, 0.002, 0.002])
+    assert intervals.mean() == pytest.approx(1 / 60, rel=1e-5)
+    assert intervals.std() == pytest.approx(15.4e-6, rel=0.05)
+    assert np.abs(intervals - intervals.mean()).max() < 0.2e-3
+    for f in frames:
+        drift = np.polyfit(f.device_times - f.device_times[0], f.times, 1)[0] - 1
+        assert abs(drift) < 31e-6
+        computer = np.polyfit(f.device_times - f.device_times[0], f.computer_times / 1e3, 1)[0] - 1
+        assert computer == pytest.approx(130e-6, abs=5e-6)
+
+
+def test_frames_cover_the_trials_and_leds_alternate():
+    session = simulate_session(plan(), SEED)
+    content = session_content(session)
+    raw, signal = (content.table(path).to_pandas() for path in (files.RAW_FRAMES, files.SIGNAL))
+    assert raw["LedState"].tolist() == [7, *([2, 1] * len(raw))[: len(raw) - 1]]
+    assert raw["FrameCounter"].tolist() == list(range(len(raw)))
+    assert signal["name"].tolist() == ["", *(["GCaMP", "Isosbestic"] * len(raw))[: len(raw) - 1]]
+    assert set(zip(signal["name"][1:], signal["color"][1:], signal["wavelength"][1:], strict=True)) == {
+        ("GCaMP", "Blue", 470.0),
+        ("Isosbestic", "Violet", 415.0),
+    }
+    assert np.isnan(signal["wavelength"][0])
+    assert (raw["G0"] == signal["G0"]).all()
+    assert str(raw["LedState"].dtype) == "int16"
+    assert str(signal["G0"].dtype) == str(signal["times"].dtype) == "float64"
+    trials = session.behaviour.trials
+    assert 15 <= trials.start[0] - signal["times"].iloc[0] <= 40
+    assert 10 <= signal["times"].iloc[-1] - trials.end[-1] + 1 / 60 <= 25 + 1 / 60
+    valid = signal.loc[signal["valid"], "times"]
+    assert valid.min() >= trials.start[0]
+    assert valid.max() == pytest.approx(trials.end[-1] + 2, abs=0.02)
+    assert signal["times"].iloc[-1] - signal["times"].iloc[0] < 60 * session.plan.minutes + 5
+
+
+# --- the signal
+
+
+def test_a_gain_of_one_is_one_z_in_the_early_window():
+    times = np.linspace(*EARLY_WINDOW_S, 20_001)
+    for target in TARGET_EFFECTS.values():
+        assert np.trapezoid(target.kernel(times), times) / np.ptp(times) == pytest.approx(1, abs=1e-6)
+        assert target.kernel(np.array([-1.0, 0.0, target.kernel.latency])).tolist() == [0, 0, 0]
+
+
+def test_levels_steps_and_bleaching_of_the_counts():
+    rois = [
+        (roi, simulated)
+        for name in SUBJECTS
+        for simulated in [simulate_session(plan(name), SEED)]
+        for roi in simulated.rois.values()
+    ]
+    gcamp = np.array([roi.counts[1::2].mean() for roi, _ in rois])
+    iso = np.array([roi.counts[2::2].mean() for roi, _ in rois])
+    assert 0.0075 < np.median(gcamp) < 0.0115
+    assert 0.0110 < np.median(iso) < 0.0160
+    for roi, _ in rois:
+        assert roi.counts.min() >= BLACK_LEVEL
+        steps = roi.counts / roi.optics.quantum
+        np.testing.assert_allclose(steps, np.rint(steps), atol=1e-6)
+        assert 1.2e-7 < roi.optics.quantum < 4e-7
+        assert 0.7 < roi.counts[1::2][-900:].mean() / roi.counts[1::2][:900].mean() < 1.0
+        assert roi.counts[0] > max(roi.counts[1], roi.counts[2])
+    noise = [np.sqrt(np.var(np.diff(roi.counts[1::2], 3)) / 20) / roi.counts[1::2].mean() for roi, _ in rois]
+    assert 0.0010 < np.median(noise) < 0.0017
+
+
+def test_budget_is_solved_for_unit_variance():
+    evoked = np.random.default_rng(0).normal(0, 0.5, 100_000)
+    budget = variance_budget(evoked, 0.1)
+    assert budget.events + budget.background + budget.noise == pytest.approx(1)
+    assert budget.scale == 1
+    spent = variance_budget(evoked, 1.5)
+    assert spent.background == 0.05
+    assert spent.scale == pytest.approx((spent.events + 1.55) ** -0.5)
+
+
+def test_side_effects_are_contralateral_and_zero_on_the_midline():
+    assert [side_sign(region) for region in ("LC-l", "LC-r", "DR")] == [1, -1, 0]
+    session = simulate_session(plan("DEMO-NE3", minutes=12), SEED)
+    on_right = session.behaviour.trials.on_right
+    contrasts = [
+        roi.gains["stimOn_times"][on_right].mean() - roi.gains["stimOn_times"][~on_right].mean()
+        for roi in session.rois.values()
+    ]
+    # the same trials seen from either side: what remains between the fibres is the side effect
+    assert contrasts[0] - contrasts[1] == pytest.approx(2 * 0.10, abs=0.25)
+    assert set(simulate_session(plan("DEMO-5HT2"), SEED).rois["G0"].gains) == {"stimOn_times", "feedback_times"}
+
+
+def test_planted_gains_come_out_of_the_corrected_signal_in_z():
+    ratios, slopes = [], []
+    for name in ("DEMO-DA1", "DEMO-5HT2", "DEMO-NE3", "DEMO-ACh2"):
+        session = simulate_session(plan(name, minutes=12), SEED)
+        frames, trials = session.frames, session.behaviour.trials
+        inside = (frames.times > trials.start[0] - 5) & (frames.times < trials.end[-1] + 5)
+        gcamp, iso = inside & (frames.led_states == 2), inside & (frames.led_states == 1)
+        for roi in session.rois.values():
+            corrected = preprocess(
+                frames.times[gcamp],
+                roi.counts[gcamp],
+                frames.times[iso],
+                roi.counts[iso],
+                PRESETS["default"].preprocessing,
+                "time",
+            )
+            ratios.append(corrected.standard_deviation / roi.optics.sigma)
+            noise_free = np.interp(corrected.times, frames.times, roi.evoked)
+            truth, estimate = (
+                early_magnitudes(corrected.times, values, trials.feedback) for values in (noise_free, corrected.values)
+            )
+            slopes.append(np.polyfit(truth, estimate, 1)[0])
+    assert np.mean(ratios) == pytest.approx(1, abs=0.03)
+    assert np.mean(slopes) == pytest.approx(1, abs=0.07)
+
+
+def early_magnitudes(times, values, events):
+    grid = events[:, None] + np.arange(-0.1, 0.35, 1 / 30)
+    traces = np.interp(grid, times, values)
+    offsets = grid[0] - events[0]
+    return traces[:, offsets >= 0.1 - 1e-9].mean(1) - traces[:, offsets < -1e-9].mean(1)
+
+
+# --- plants
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """One session per plant on disk, with the pipeline's verdict."""
+    folder = tmp_path_factory.mktemp("plants")
+    plans = [
+        plan(SUBJECT_OF_PLANT.get(name, "DEMO-DA2"), 100 + place, minutes=8, plant=name)
+        for place, name in enumerate(PLANTS)
+    ]
+    return write_cohort(folder / "cache", plans, seed=SEED)
+
+
+@pytest.fixture(scope="module")
+def records(broken):
+    return {record.eid: record for record in LocalSource(broken.cache).list_sessions().records}
+
+
+def pair(broken, name):
+    """The folder of the broken session, and the content of the same session as it would be without the plant."""
+    session = next(p for p in broken.sessions if p.plant == name)
+    return broken.cache / session.key.folder, make_session(dataclasses.replace(session, plant=None), SEED)
+
+
+def changed_files(folder, sound):
+    before = {path: files.serialised(path, content) for path, content in sound.datasets.items()}
+    after = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    gone, new = before.keys() - after.keys(), after.keys() - before.keys()
+    return gone, new, {path for path in before.keys() & after.keys() if before[path] != after[path]}
+
+
+TRIAL_FILES = {files.TRIALS, *files.TRIAL_ATTRIBUTES}
+CHANGED_FILES = {
+    "no_trials_no_raw": (TRIAL_FILES | {files.RAW_TASK}, set(), set()),
+    "no_trials": (TRIAL_FILES, set(), set()),
+    "truncated_trials": (set(), set(), {files.TRIALS}),
+    "two_collections": (set(), {path.replace("task_00", "task_01") for path in TRIAL_FILES}, set()),
+    "few_trials": (set(), set(), TRIAL_FILES | {files.RAW_TASK}),
+    "incomplete_events": (set(), set(), {files.TRIALS}),
+    "nan_interval": (set(), set(), {files.TRIALS}),
+    "no_signal_no_raw": ({files.SIGNAL, files.RAW_FRAMES}, set(), set()),
+    "no_signal": ({files.SIGNAL}, set(), set()),
+    "no_locations": ({files.LOCATIONS}, set(), set()),
+    "truncated_signal": (set(), set(), {files.SIGNAL}),
+    "raw_missing": ({files.RAW_FRAMES}, set(), set()),
+    "raw_layout": (set(), set(), {files.RAW_FRAMES}),
+    "signal_nan": (set(), set(), {files.SIGNAL}),
+    "signal_float32": (set(), set(), {files.SIGNAL}),
+    "led_gap": (set(), set(), {files.SIGNAL, files.RAW_FRAMES}),
+    "stray_multi": (set(), set(), {files.SIGNAL, files.RAW_FRAMES}),
+    "band_inversion": (set(), set(), {files.SIGNAL, files.RAW_FRAMES}),
+    "early_sample": (set(), set(), {files.SIGNAL, files.RAW_FRAMES}),
+    "trials_outside": (set(), set(), {files.SIGNAL, files.RAW_FRAMES}),
+    "region_no_match": (set(), set(), {files.LOCATIONS}),
+    "region_ambiguous": (set(), set(), {files.LOCATIONS}),
+    "duplicate_region": (set(), set(), {files.LOCATIONS, files.DESCRIPTION}),
+    "not_ascii": (set(), set(), {files.LOCATIONS}),
+}
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_plants_change_the_files_they_say_and_no_others(broken, name):
+    assert changed_files(*pair(broken, name)) == CHANGED_FILES[name]
+
+
+def read(folder, path):
+    return pd.read_parquet(folder / path)
+
+
+@pytest.mark.parametrize("name", ["truncated_trials", "truncated_signal"])
+def test_truncated_files_cannot_be_read(broken, name):
+    folder, sound = pair(broken, name)
+    path = files.TRIALS if name == "truncated_trials" else files.SIGNAL
+    whole = files.serialised(path, sound.datasets[path])
+    assert (folder / path).read_bytes() == whole[: int(0.6 * len(whole))]
+    with pytest.raises(pa.ArrowInvalid):
+        pq.read_table(folder / path)
+
+
+def test_second_collection_holds_the_same_trials(broken):
+    folder, _ = pair(broken, "two_collections")
+    pd.testing.assert_frame_equal(read(folder, files.TRIALS), read(folder, files.TRIALS.replace("task_00", "task_01")))
+
+
+def test_few_trials_are_few_everywhere(broken):
+    folder, sound = pair(broken, "few_trials")
+    trials = read(folder, files.TRIALS)
+    pd.testing.assert_frame_equal(trials, sound.table(files.TRIALS).to_pandas().head(60))
+    assert {len(np.load(folder / path)) for path in files.TRIAL_ATTRIBUTES} == {60}
+    assert len((folder / files.RAW_TASK).read_text().splitlines()) == 60
+
+
+def test_lost_event_times(broken):
+    folder, _ = pair(broken, "incomplete_events")
+    feedback = read(folder, files.TRIALS)["feedback_times"]
+    assert np.flatnonzero(feedback.isna()).tolist() == list(range(5, len(feedback), 6))
+    folder, _ = pair(broken, "nan_interval")
+    ends = read(folder, files.TRIALS)["intervals_1"]
+    assert np.flatnonzero(ends.isna()).tolist() == [len(ends) - 1]
+
+
+def test_bad_signal_values(broken):
+    folder, _ = pair(broken, "signal_nan")
+    signal = read(folder, files.SIGNAL)
+    assert np.flatnonzero(signal["G0"].isna()).tolist() == list(range(10_001, 10_038))
+    assert signal["G1"].notna().all()
+    folder, sound = pair(broken, "signal_float32")
+    schema = pq.read_schema(folder / files.SIGNAL)
+    assert (schema.field("G0").type, schema.field("G1").type) == (pa.float32(), pa.float64())
+    assert schema.names == sound.table(files.SIGNAL).column_names
+    folder, _ = pair(broken, "raw_layout")
+    assert pq.read_schema(folder / files.RAW_FRAMES).names[:4] == [
+        "FrameCounter",
+        "SystemTimestamp",
+        "LedStatus",
+        "ComputerTimestamp",
+    ]
+
+
+def test_odd_led_states_are_in_raw_and_extracted_frames(broken):
+    from iblphotometry.neurophotometrics import from_neurophotometrics_df_to_photometry_df
+
+    for name, n, label in (("led_gap", 10, ""), ("stray_multi", 1, "Isosbestic+GCaMP+RCaMP")):
+        folder, _ = pair(broken, name)
+        raw, signal = read(folder, files.RAW_FRAMES), read(folder, files.SIGNAL)
+        odd = ~raw["LedState"].isin([1, 2]).to_numpy()
+        odd[0] = False
+        assert odd.sum() == n
+        assert np.ptp(np.flatnonzero(odd)) == n - 1
+        assert set(signal.loc[odd, "name"]) == {label}
+        assert signal.loc[odd, "wavelength"].isna().all()
+        assert signal.loc[~odd, "name"].iloc[1:].isin(["GCaMP", "Isosbestic"]).all()
+        extracted = from_neurophotometrics_df_to_photometry_df(raw.copy())
+        assert extracted["name"].tolist() == signal["name"].iloc[1:].tolist()
+        assert extracted["color"].tolist() == signal["color"].iloc[1:].tolist()
+
+
+def test_dropped_and_early_frames(broken):
+    folder, sound = pair(broken, "band_inversion")
+    raw, signal = read(folder, files.RAW_FRAMES), read(folder, files.SIGNAL)
+    assert len(raw) == len(signal) == sound.table(files.RAW_FRAMES).num_rows - 1
+    assert (np.diff(raw["LedState"]) == 0).sum() == 1
+    assert (np.diff(raw["FrameCounter"]) == 2).sum() == 1
+    assert np.diff(signal["times"]).max() == pytest.approx(2 / 60, abs=2e-4)
+    folder, _ = pair(broken, "early_sample")
+    for path, column in ((files.RAW_FRAMES, "SystemTimestamp"), (files.SIGNAL, "times")):
+        intervals = np.diff(read(folder, path)[column])
+        assert (intervals < np.median(intervals) - 0.001).sum() == 1
+        assert intervals.min() == pytest.approx(1 / 60 - 0.002, abs=2e-4)
+        assert intervals.max() == pytest.approx(1 / 60 + 0.002, abs=2e-4)
+
+
+def test_short_recording_ends_a_minute_before_the_last_trial(broken):
+    folder, _ = pair(broken, "trials_outside")
+    signal, trials = read(folder, files.SIGNAL), read(folder, files.TRIALS)
+    assert signal["times"].iloc[-1] == pytest.approx(trials["intervals_0"].iloc[-1] - 60, abs=0.02)
+    assert len(read(folder, files.RAW_FRAMES)) == len(signal)
+
+
+def test_regions_that_do_not_match(broken, records):
+    found = {}
+    for name in ("region_no_match", "region_ambiguous", "duplicate_region"):
+        folder, _ = pair(broken, name)
+        eid = next(eid for eid, p in broken.plans.items() if p.plant == name)
+        found[name] = (read(folder, files.LOCATIONS)["brain_region"].to_dict(), records[eid].regions)
+    assert found == {
+        "region_no_match": ({"G0": "PPT", "G1": "SNc-l"}, ("VTA-r", "SNc-l")),
+        "region_ambiguous": ({"G0": "LC", "G1": "LC"}, ("LC-l", "LC-r")),
+        "duplicate_region": ({"G0": "NBM", "G1": "NBM"}, ("NBM", "NBM")),
+    }
+
+
+def test_letters_beyond_ascii_survive(broken, records):
+    folder, _ = pair(broken, "not_ascii")
+    eid = next(eid for eid, p in broken.plans.items() if p.plant == "not_ascii")
+    assert records[eid].users == ("Zoë Müller", "José Ñandú")
+    assert not any(name.isascii() for name in read(folder, files.LOCATIONS)["fiber"])
+
+
+@pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS)
+def test_expectations_agree_with_the_rules(plant, broken):
+    stopped = set()
+    for expected in plant.expected:
+        consequences = [
+            c
+            for rule in errors.RULES.values()
+            if rule.asset == expected.asset
+            for c in rule.consequences
+            if c.error is getattr(errors, expected.error_type)
+        ]
+        assert consequences, expected
+        assert {c.severity is errors.Severity.FATAL for c in consequences} == {expected.fatal}
+        stopped |= {output for c in consequences for output in c.stops}
+        assert re.compile(expected.message_pattern)
+    # without any photometry file there is nothing to report the quality of
+    assert plant.absent - {"photometry_qc"} == stopped
+    folder, _ = pair(broken, plant.name)
+    listed = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+    missing = absent_categories(listed)
+    patterns = [e.message_pattern for e in plant.expected if e.error_type == "DataNotListed"]
+    assert patterns == ([f"^{', '.join(missing)}$"] if missing else [])
+
+
+@pytest.fixture(scope="module")
+def catalogue(records):
+    return build_catalogue(index_frame(records.values())).set_index("eid", drop=False)
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_pipeline_finds_what_is_planted_and_nothing_else(broken, records, catalogue, tmp_path, name):
+    eid, session = next((eid, p) for eid, p in broken.plans.items() if p.plant == name)
+    folder = broken.cache / records[eid].folder
+    task = SessionTask(
+        eid,
+        catalogue.loc[eid].to_dict(),
+        str(folder),
+        records[eid].datasets,
+        str(tmp_path / f"{eid}.h5"),
+        PRESETS["default"],
+        frozenset(COMPUTED),
+    )
+    report = process_session(task)
+    assert surprises(session, eid, report.provenance, report.verdicts) == []
+
+
+def test_sound_sessions_pass_the_pipeline_of_the_library(tiny, client):
+    from iblphotometry.fpio import PhotometrySessionLoader
+    from iblphotometry.metrics import n_unique_samples
+
+    for eid, session in tiny.plans.items():
+        loader = PhotometrySessionLoader(eid=eid, one=client)
+        loader.load_trials()
+        loader.load_photometry()
+        assert list(loader.photometry["GCaMP"].columns) == [
+            split_region(r)[0] + r[len(split_region(r)[0]) :] for r in session.subject.regions
+        ]
+        for band in loader.photometry.values():
+            for column in band:
+                assert n_unique_samples(band[column].iloc[:3600]) > 0.1
