@@ -9,7 +9,8 @@ import time
 import click
 
 from iblnm_core.root import Root
-from iblnm_dagster.instance import write_dagster_home
+from iblnm_core.storage.atomic import locked
+from iblnm_dagster.instance import open_instance, write_dagster_home
 
 _GRACE_S = 10.0
 
@@ -23,6 +24,9 @@ def serve(root: Root, host: str, port: int) -> int:
         Exit code: 0 after an interrupt, 1 when a server ended by itself.
     """
     home = write_dagster_home(root.dagster_home)
+    # opening makes the databases; two servers that make them at once leave them unusable for good
+    with locked(root.path / ".lock"):
+        open_instance(home).dispose()
     environment = {**os.environ, "DAGSTER_HOME": str(home), "IBLNM_ROOT": str(root.path)}
     module = ["-m", "iblnm_dagster.definitions"]
     commands = [

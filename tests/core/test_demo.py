@@ -26,7 +26,7 @@ from iblnm_core.demo.counts import BLACK_LEVEL
 from iblnm_core.demo.effects import EARLY_WINDOW_S, TARGET_EFFECTS
 from iblnm_core.demo.identity import random_stream
 from iblnm_core.demo.outcome import surprises
-from iblnm_core.demo.plan import CLINIC_PACE, HOUR_PACE, PLANTS, SUBJECTS, SessionPlan, demo_plans
+from iblnm_core.demo.plan import CLINIC_PACE, DEMO_PACE, HOUR_PACE, PLANTS, SUBJECTS, SessionPlan, demo_plans
 from iblnm_core.demo.session import make_session, session_content, simulate_session
 from iblnm_core.demo.signal import side_sign, variance_budget
 from iblnm_core.errors import ConfigurationError
@@ -37,7 +37,6 @@ from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.session.pipeline import SessionTask, process_session
 from iblnm_core.session.preprocessing import preprocess
 from iblnm_core.sources.local import LocalSource
-from iblnm_core.vocabulary import split_region
 
 SEED = 1
 # plants that need a certain subject
@@ -60,6 +59,15 @@ def contents(folder):
         else:
             found[name] = hashlib.blake2b(path.read_bytes()).hexdigest()
     return found
+
+
+def extracted_by_library(raw):
+    """What ibl-photometry makes of raw frames, the first left out."""
+    # its two modules import each other and only start this way round
+    import iblphotometry.fpio  # noqa: F401
+    from iblphotometry.neurophotometrics import from_neurophotometrics_df_to_photometry_df
+
+    return from_neurophotometrics_df_to_photometry_df(raw.copy())
 
 
 TINY = (plan("DEMO-DA1"), plan("DEMO-5HT2", 1, kind="training"), plan("DEMO-NE3", 2))
@@ -90,11 +98,9 @@ def test_client_finds_all_sessions_and_datasets(tiny, client):
         assert absent_categories(sorted(on_disk)) == []
     datasets = client._cache["datasets"]
     assert datasets["hash"].isna().all()
-    sizes = {
-        (eid, path): (tiny.cache / tiny.plans[eid].key.folder / path).stat().st_size
-        for eid, path in zip(datasets.index.get_level_values(0), datasets["rel_path"], strict=True)
-    }
-    assert list(sizes.values()) == datasets["file_size"].tolist()
+    folders = [tiny.cache / tiny.plans[str(eid)].key.folder for eid in datasets.index.get_level_values(0)]
+    sizes = [(folder / path).stat().st_size for folder, path in zip(folders, datasets["rel_path"], strict=True)]
+    assert sizes == datasets["file_size"].tolist()
 
 
 def test_client_loads_every_kind_of_file(tiny, client):
@@ -136,11 +142,9 @@ def test_photometry_loader_of_the_library_reads_a_session(tiny, client):
 
 
 def test_extraction_of_the_library_agrees_with_the_signal_table(tiny):
-    from iblphotometry.neurophotometrics import from_neurophotometrics_df_to_photometry_df
-
     folder = tiny.cache / tiny.sessions[0].key.folder
     raw, signal = pd.read_parquet(folder / files.RAW_FRAMES), pd.read_parquet(folder / files.SIGNAL)
-    extracted = from_neurophotometrics_df_to_photometry_df(raw.copy(), drop_first=True)
+    extracted = extracted_by_library(raw)
     for column in ("name", "color", "wavelength", "G0", "G1"):
         assert extracted[column].tolist() == signal[column].iloc[1:].tolist()
 
@@ -164,7 +168,7 @@ def test_details_and_tables_name_the_planned_blocks_and_fibers(tiny):
     block_info = details[tiny.eids[0]]["json"]
     trials = pd.read_parquet(tiny.cache / TINY[0].key.folder / files.TRIALS)
     planned = np.repeat(np.arange(len(block_info["LEN_BLOCKS"])), block_info["LEN_BLOCKS"])[: len(trials)]
-    assert (trials.groupby(planned)["probabilityLeft"].nunique() == 1).all()
+    assert trials.groupby(planned)["probabilityLeft"].agg(np.ptp).eq(0).all()
     left = trials["contrastRight"].isna().to_numpy()
     assert (np.array(block_info["POSITIONS"])[: len(trials)] < 0).tolist() == left.tolist()
     fibers = pd.read_csv(tiny.cache / "fibers.csv")
@@ -207,9 +211,9 @@ def test_components_have_streams_of_their_own():
     # a second fibre changes nothing in the first
     two = plan("DEMO-NE3")
     one = dataclasses.replace(two, subject=dataclasses.replace(two.subject, regions=("LC-l",)))
-    for single, double in ((simulate_session(one, 1), simulate_session(two, 1)),):
-        np.testing.assert_array_equal(single.rois["G0"].counts, double.rois["G0"].counts)
-        np.testing.assert_array_equal(single.wheel.position, double.wheel.position)
+    single, double = simulate_session(one, 1), simulate_session(two, 1)
+    np.testing.assert_array_equal(single.rois["G0"].counts, double.rois["G0"].counts)
+    np.testing.assert_array_equal(single.wheel.position, double.wheel.position)
 
 
 # --- writing
@@ -304,7 +308,7 @@ def test_smaller_and_larger_plans_share_their_sessions():
     whole = set(demo_plans())
     assert set(demo_plans(clinic=False)) == {p for p in whole if not p.plant}
     assert set(demo_plans(subjects=2)) == {p for p in whole if p.subject.name in {"DEMO-DA1", "DEMO-DA3"}}
-    assert [p.plant for p in demo_plans(subjects=1, sessions=1)][0] is None
+    assert next(p.plant for p in demo_plans(subjects=1, sessions=1)) is None
     assert len(demo_plans(sessions=0)) == 10
     many = demo_plans(sessions=600)
     assert whole <= set(many)
@@ -331,7 +335,7 @@ def test_plans_that_cannot_be_made_are_refused():
 
 @pytest.fixture(scope="module")
 def behaviours():
-    plans = [plan(name, day, minutes=12, pace=p.pace) for p in [demo_plans()[0]] for name in SUBJECTS for day in (1, 2)]
+    plans = [plan(name, day, minutes=12, pace=DEMO_PACE) for name in SUBJECTS for day in (1, 2)]
     return [simulate_behaviour(p, SEED) for p in plans]
 
 
@@ -453,7 +457,8 @@ def test_frame_intervals_are_those_of_real_cameras():
     ticks = np.rint(intervals / 32e-6).astype(int)
     np.testing.assert_allclose(intervals, ticks * 32e-6, atol=1e-10)
     shares = [np.mean(ticks * 32 == micros) for micros in (16_672, 16_640, 16_704, 16_608, 16_736)]
-    np.testing.assert_allclose(shares, [0.782, 0.184, 0.022, 0.006, 0.005], atol=[0.01, 0.01, 0.004, 0.002, 0.002])
+    differences = np.abs(np.array(shares) - [0.782, 0.184, 0.022, 0.006, 0.005])
+    assert (differences < [0.01, 0.01, 0.004, 0.002, 0.002]).all()
     assert intervals.mean() == pytest.approx(1 / 60, rel=1e-5)
     assert intervals.std() == pytest.approx(15.4e-6, rel=0.05)
     assert np.abs(intervals - intervals.mean()).max() < 0.2e-3
@@ -697,8 +702,6 @@ def test_bad_signal_values(broken):
 
 
 def test_odd_led_states_are_in_raw_and_extracted_frames(broken):
-    from iblphotometry.neurophotometrics import from_neurophotometrics_df_to_photometry_df
-
     for name, n, label in (("led_gap", 10, ""), ("stray_multi", 1, "Isosbestic+GCaMP+RCaMP")):
         folder, _ = pair(broken, name)
         raw, signal = read(folder, files.RAW_FRAMES), read(folder, files.SIGNAL)
@@ -709,7 +712,7 @@ def test_odd_led_states_are_in_raw_and_extracted_frames(broken):
         assert set(signal.loc[odd, "name"]) == {label}
         assert signal.loc[odd, "wavelength"].isna().all()
         assert signal.loc[~odd, "name"].iloc[1:].isin(["GCaMP", "Isosbestic"]).all()
-        extracted = from_neurophotometrics_df_to_photometry_df(raw.copy())
+        extracted = extracted_by_library(raw)
         assert extracted["name"].tolist() == signal["name"].iloc[1:].tolist()
         assert extracted["color"].tolist() == signal["color"].iloc[1:].tolist()
 
@@ -802,7 +805,7 @@ def test_pipeline_finds_what_is_planted_and_nothing_else(broken, records, catalo
     assert surprises(session, eid, report.provenance, report.verdicts) == []
 
 
-def test_sound_sessions_pass_the_pipeline_of_the_library(tiny, client):
+def test_sound_signals_pass_the_metrics_of_the_library(tiny, client):
     from iblphotometry.fpio import PhotometrySessionLoader
     from iblphotometry.metrics import n_unique_samples
 
@@ -810,9 +813,7 @@ def test_sound_sessions_pass_the_pipeline_of_the_library(tiny, client):
         loader = PhotometrySessionLoader(eid=eid, one=client)
         loader.load_trials()
         loader.load_photometry()
-        assert list(loader.photometry["GCaMP"].columns) == [
-            split_region(r)[0] + r[len(split_region(r)[0]) :] for r in session.subject.regions
-        ]
+        assert tuple(loader.photometry["GCaMP"].columns) == session.subject.regions
         for band in loader.photometry.values():
             for column in band:
                 assert n_unique_samples(band[column].iloc[:3600]) > 0.1
