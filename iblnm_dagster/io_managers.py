@@ -58,9 +58,21 @@ ROWS = frozenset({"photometry_qc", "session_errors"})
 
 
 class SessionFiles(Mapping[str, Any]):
-    """One output of many sessions, each read when it is asked for."""
+    """One output of many sessions, each read when it is asked for.
 
-    def __init__(self, root: Root, name: str, eids: tuple[str, ...]) -> None:
+    Parameters
+    ----------
+    root : Root
+    name : str
+        The output.
+    eids : tuple of str
+        Sessions that have it.
+    without : int
+        Number of registered sessions that do not.
+    """
+
+    def __init__(self, root: Root, name: str, eids: tuple[str, ...], without: int) -> None:
+        self.without = without
         self._root = root
         self._name = name
         self._eids = eids
@@ -102,12 +114,16 @@ class SessionFileIOManager(dg.ConfigurableIOManager):
             with SessionFile(root.session_file(keys[0]), keys[0]) as file:
                 return READERS[name](file)
         present = tuple(eid for eid in keys if _has(root, eid, name))
-        context.add_input_metadata({"sessions": len(present), "sessions_without": len(keys) - len(present)})
-        found = SessionFiles(root, name, present)
+        without = len(keys) - len(present)
+        context.log.info(f"{name}: {len(present)} sessions have it, {without} do not")
+        found = SessionFiles(root, name, present, without)
         if name not in ROWS:
             return found
         frames = [frame for frame in found.values() if len(frame)]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        # Dagster takes no metadata of an input of many partitions
+        rows.attrs = {"sessions": len(present), "sessions_without": without}
+        return rows
 
 
 def _has(root: Root, eid: str, name: str) -> bool:

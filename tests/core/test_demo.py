@@ -23,12 +23,12 @@ from iblnm_core.demo import files
 from iblnm_core.demo.behaviour import simulate_behaviour, trial_columns
 from iblnm_core.demo.cohort import STATEMENT, write_cohort
 from iblnm_core.demo.counts import BLACK_LEVEL
-from iblnm_core.demo.effects import EARLY_WINDOW_S, TARGET_EFFECTS
+from iblnm_core.demo.effects import EARLY_WINDOW_S, EVENTS, TARGET_EFFECTS
 from iblnm_core.demo.identity import random_stream
 from iblnm_core.demo.outcome import surprises
 from iblnm_core.demo.plan import CLINIC_PACE, DEMO_PACE, HOUR_PACE, PLANTS, SUBJECTS, SessionPlan, demo_plans
 from iblnm_core.demo.session import make_session, session_content, simulate_session
-from iblnm_core.demo.signal import side_sign, variance_budget
+from iblnm_core.demo.signal import event_gains, side_sign, variance_budget
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.identifiers import is_eid
 from iblnm_core.parameters import PRESETS
@@ -37,6 +37,7 @@ from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.session.pipeline import SessionTask, process_session
 from iblnm_core.session.preprocessing import preprocess
 from iblnm_core.sources.local import LocalSource
+from iblnm_core.vocabulary import split_region
 
 SEED = 1
 # plants that need a certain subject
@@ -546,6 +547,44 @@ def test_side_effects_are_contralateral_and_zero_on_the_midline():
     # the same trials seen from either side: what remains between the fibres is the side effect
     assert contrasts[0] - contrasts[1] == pytest.approx(2 * 0.10, abs=0.25)
     assert set(simulate_session(plan("DEMO-5HT2"), SEED).rois["G0"].gains) == {"stimOn_times", "feedback_times"}
+
+
+@pytest.mark.parametrize("region", ["VTA-l", "SNc-r", "DR", "LC-l", "NBM-r"])
+def test_gains_hold_the_planted_effects(region):
+    target, sign = TARGET_EFFECTS[split_region(region)[0]], side_sign(region)
+    behaviour = simulate_behaviour(plan(minutes=240, pace=HOUR_PACE), SEED)
+    trials, brain = behaviour.trials, behaviour.state.latent_brain
+    known = trials.choice != 0
+    nothing = dict.fromkeys(EVENTS, 0.0)
+    gains = event_gains(target, sign, trials, behaviour.state, nothing, np.random.default_rng(0))
+    contrast, reward = trials.rank - 2, np.where(trials.correct, 0.5, -0.5)
+    side, chosen = sign * np.where(trials.on_right, 0.5, -0.5), sign * np.where(trials.choice < 0, 0.5, -0.5)
+    log_reaction = np.log10(np.fmax(trials.reaction, 0.05) / 0.19)
+    terms = np.column_stack(
+        [np.ones(len(trials)), contrast, side, chosen, reward, contrast * side, contrast * reward, log_reaction]
+    )[known]
+    for event, gain in gains.items():
+        effect = target.effect(event)
+        planted = [
+            effect.mean,
+            effect.contrast + 0.08 * brain * (event == "stimOn_times"),
+            effect.side,
+            effect.choice,
+            effect.reward + 0.25 * brain * (event == "feedback_times"),
+            effect.contrast_side,
+            effect.contrast_reward,
+            -0.6 * (event == "stimOn_times"),
+        ]
+        if sign == 0:
+            planted[2] = planted[3] = planted[5] = 0.0
+        found = np.linalg.lstsq(terms, gain[known], rcond=None)[0]
+        residual_sd = (gain[known] - terms @ found).std()
+        assert residual_sd == pytest.approx(0.30, rel=0.05)
+        errors_of_fit = residual_sd * np.sqrt(np.diag(np.linalg.pinv(terms.T @ terms)))
+        assert errors_of_fit.max() < 0.04
+        # the first is moved by the session's own intercept
+        assert found[0] == pytest.approx(planted[0], abs=0.4)
+        assert (np.abs(found[1:] - planted[1:]) <= 4 * errors_of_fit[1:] + 1e-9).all()
 
 
 def test_planted_gains_come_out_of_the_corrected_signal_in_z():
