@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from iblnm_core import errors
-from iblnm_core.errors import RULES, Consequence, IblnmError, Rule, SessionError, family
+from iblnm_core.errors import RULES, Consequence, IblnmError, Rule, SessionError, Severity, family
 from iblnm_core.schemas import ERRORS, SESSIONS, TABLES, Column, Kind, TableSchema
 from iblnm_core.session.layout import METADATA_LISTS, METADATA_SCALARS, TRIAL_COLUMNS
 from iblnm_core.session.outputs import OUTPUTS, owner_of_part
@@ -293,8 +293,12 @@ def _rule_blocks(asset: str) -> Iterator[str]:
 def _consequence_table(rule: Rule) -> str:
     def row(consequence: Consequence) -> Sequence[str]:
         stops = [name for name in OUTPUTS if name in consequence.stops]
+        # a fatal error without a list stops whatever was being made when it happened
+        otherwise = (
+            "what was being made, and what is made from it" if consequence.severity is Severity.FATAL else "nothing"
+        )
         blocks = "yes" if consequence.blocks_analysis else "no"
-        return f"`{consequence.error.__name__}`", str(consequence.severity), _names(stops) or "nothing", blocks
+        return f"`{consequence.error.__name__}`", str(consequence.severity), _names(stops) or otherwise, blocks
 
     return _markdown_table(("Error", "Severity", "Stops", "Blocks analysis"), map(row, rule.consequences))
 

@@ -9,6 +9,7 @@ from iblnm_core.root import create_root
 from iblnm_core.schemas import ERRORS, SESSION_STATUS
 from iblnm_core.session.responses import Responses
 from iblnm_core.storage.tables import read_table
+from iblnm_dagster.io_managers import SessionFiles
 from iblnm_dagster.partitions import SESSIONS
 from iblnm_dagster.runs import LocalRuns
 
@@ -109,7 +110,7 @@ def test_an_asset_below_all_partitions_gets_one_table_and_what_is_absent_is_coun
     seen = {}
 
     @dg.asset(io_manager_key="table_io_manager_unused")
-    def gathered(photometry_qc: pd.DataFrame, responses: dict) -> None:
+    def gathered(photometry_qc: pd.DataFrame, responses: SessionFiles) -> None:
         seen["rows"], seen["responses"] = photometry_qc, responses
 
     defs = dg.Definitions.merge(
