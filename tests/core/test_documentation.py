@@ -1,0 +1,278 @@
+"""The documentation says what is so: generated pages, links, commands, snippets, docstrings."""
+
+import ast
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from iblnm_core import documentation
+from iblnm_core.cohort.catalogue import build_catalogue, index_frame
+from iblnm_core.cohort.collect import COLLECTED, collect
+from iblnm_core.demo.cohort import write_cohort
+from iblnm_core.demo.plan import demo_plans
+from iblnm_core.parameters import PRESETS, parameters_from
+from iblnm_core.root import create_root
+from iblnm_core.schemas import SESSION_INDEX, SESSIONS
+from iblnm_core.session.outputs import OUTPUTS
+from iblnm_core.session.pipeline import process_session
+from iblnm_core.storage.tables import make_table, write_table
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+MODULES = sorted([*REPOSITORY.glob("iblnm_core/**/*.py"), *REPOSITORY.glob("iblnm_dagster/**/*.py")])
+README = REPOSITORY / "README.md"
+
+
+def _name(path):
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def _blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def _prose(page):
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def _anchors(page):
+    """Anchors of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ +(.+)$", _prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.fixture(scope="module")
+def demo_root(tmp_path_factory):
+    """A folder with a small demo root, made without the graph."""
+    from iblnm_core.cohort.status import Catalogue, source_of
+
+    folder = tmp_path_factory.mktemp("documentation")
+    cohort = write_cohort(folder / "iblnm_demo" / "cache", demo_plans(subjects=1, sessions=1, clinic=False))
+    root = create_root(folder / "iblnm_demo", source="local", cache=cohort.cache)
+    index = index_frame(source_of(root).list_sessions().records)
+    write_table(root.path, make_table(SESSION_INDEX, index))
+    write_table(root.path, make_table(SESSIONS, build_catalogue(index)))
+    for task in Catalogue.load(root).tasks(cohort.eids):
+        assert not process_session(task).failed
+    for name in COLLECTED:
+        write_table(root.path, collect(root, name).table)
+    return root
+
+
+@pytest.mark.parametrize("name", documentation.PAGES)
+def test_a_generated_page_is_the_one_committed(name, tmp_path):
+    documentation.main([str(tmp_path)])
+    made, committed = (tmp_path / name).read_text(), (REPOSITORY / "docs" / name).read_text()
+    assert made == committed, "run `make docs`"
+
+
+def _stored_entries(group):
+    """Datasets and attributes of a part: type and number of dimensions by name."""
+    datasets = {}
+    group.visititems(lambda name, item: datasets.update({name: item} if isinstance(item, h5py.Dataset) else {}))
+    kinds = {name: ("text" if d.dtype == object else d.dtype.name, d.ndim) for name, d in datasets.items()}
+    return kinds, {name for name in group.attrs if name != "content_hash"}
+
+
+def test_the_data_dictionary_names_everything_in_a_session_file(demo_root):
+    [path] = demo_root.session_folder.glob("*.h5")
+    described = {part.path: part for part in documentation.FILE_PARTS}
+    with h5py.File(path) as file:
+        region = next(iter(file["photometry"]))
+        found = {f"photometry/{part}" for group in file["photometry"].values() for part in group}
+        assert {name.replace("photometry/REGION", "photometry") for name in described if "REGION" in name} == found
+        assert {name for name in described if "REGION" not in name} == set(file) - {"photometry"}
+        for name, part in described.items():
+            datasets, attributes = _stored_entries(file[name.replace("REGION", region)])
+            assert attributes == {entry.name for entry in part.attributes}, name
+            if name == "errors":
+                # a session without errors has none of the columns
+                assert not datasets
+                continue
+            assert set(datasets) == {entry.name for entry in part.datasets}, name
+            for entry in part.datasets:
+                # counts are whole numbers as long as all are known
+                kinds = {entry.kind, "float64"} if name.endswith("/qc") else {entry.kind}
+                kind, dimensions = datasets[entry.name]
+                assert kind in kinds, f"{name}/{entry.name}"
+                assert dimensions == entry.shape.count(",") + (not entry.shape.endswith(",)")), f"{name}/{entry.name}"
+
+
+def test_every_part_of_the_dictionary_belongs_to_an_output_and_every_output_has_a_part():
+    assert {part.output for part in documentation.FILE_PARTS} == set(OUTPUTS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", _prose(page)):
+        if not re.match(r"\w+:", target):
+            path, _, anchor = target.partition("#")
+            aim = (page.parent / path).resolve() if path else page
+            assert aim.exists(), f"{_name(page)}: {target}"
+            assert aim.is_relative_to(REPOSITORY), f"{_name(page)}: {target}"
+            if anchor:
+                assert anchor in _anchors(aim), f"{_name(page)}: {target}"
+
+
+def test_the_readme_leads_to_every_page():
+    linked = {(REPOSITORY / target).resolve() for target in re.findall(r"\]\(([\w/.]+\.md)\)", README.read_text())}
+    assert linked >= set(PAGES) - {README}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=_name)
+def test_pages_named_in_code_exist(module):
+    for target in re.findall(r"docs/[\w/]+\.md", module.read_text(encoding="utf-8")):
+        assert (REPOSITORY / target).is_file(), target
+
+
+def test_the_graph_in_the_readme_is_the_graph():
+    from iblnm_dagster.events import graph_dependencies
+
+    [drawing] = _blocks(README, "mermaid")
+    drawn = set()
+    for sources, target in re.findall(r"^ *([\w& ]+?) --> (\w+)$", drawing, re.MULTILINE):
+        drawn |= {(source, target) for source in sources.split(" & ")}
+    made = {(source, name) for name in OUTPUTS for source in graph_dependencies(name)}
+    tables = {("photometry_qc", "qc"), ("session_errors", "errors"), ("session_errors", "session_status")}
+    assert drawn == made | tables | {("session_index", "sessions")}
+
+
+def test_the_commands_in_the_pages_exist():
+    from iblnm_dagster.cli import main
+
+    lines = [line for page in PAGES for block in _blocks(page, "sh") for line in block.splitlines()]
+    commands = [line.split() for line in lines if line.startswith("iblnm ")]
+    assert commands
+    for command in commands:
+        known = {option for parameter in main.commands[command[1]].params for option in parameter.opts}
+        assert {word for word in command if word.startswith("--")} <= known, " ".join(command)
+    targets = set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^`?make (\w+)|`make (\w+)`", README.read_text(), re.MULTILINE))
+    for first, second in re.findall(r"^make (\w+)$|`make (\w+)`", README.read_text(), re.MULTILINE):
+        assert (first or second) in targets
+
+
+def test_the_snippets_of_the_readme_run(demo_root, monkeypatch):
+    monkeypatch.chdir(demo_root.path.parent)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    names = {}
+    for block in _blocks(README, "python"):
+        exec(compile(block, "README.md", "exec"), names)
+    assert len(names["good"]) == 1
+    assert np.isfinite(names["means"].to_numpy()).all()
+    assert len(names["trials"]) == len(names["feedback"])
+    assert names["responses"][names["region"]].dims == ("event", "trial", "time")
+
+
+def test_the_configuration_page_knows_every_parameter_and_its_default():
+    page = REPOSITORY / "docs" / "configuration.md"
+    [example] = _blocks(page, "toml")
+    assert parameters_from("default", tomllib.loads(example)["parameters"]) != PRESETS["default"]
+    listed = {}
+    for names, values in re.findall(r"^\| (`\w+\.\w+`(?:, `[\w.]+`)*) \| ([^|]+) \|", page.read_text(), re.MULTILINE):
+        cells = tomllib.loads(f"v = [{values.replace('`', '')}]")["v"]
+        found = re.findall(r"`([\w.]+)`", names)
+        listed |= dict(zip(found, cells, strict=True))
+    del listed["source.kind"], listed["source.cache"], listed["run.workers"]
+    stated = {}
+    for section, values in vars(PRESETS["default"]).items():
+        stated |= {f"{section}.{n}": list(v) if isinstance(v, tuple) else v for n, v in vars(values).items()}
+    assert listed == stated
+
+
+def test_the_deviations_page_names_every_difference_between_the_presets():
+    page = (REPOSITORY / "docs" / "deviations.md").read_text()
+    section = page.partition("## Between the presets")[2].partition("## ")[0]
+    named = re.findall(r"^\| `(\w+\.\w+)`", section, re.MULTILINE)
+    default, reference = vars(PRESETS["default"]), vars(PRESETS["reference"])
+    differing = [
+        f"{name}.{field}"
+        for name, values in default.items()
+        for field, value in vars(values).items()
+        if value != getattr(reference[name], field)
+    ]
+    assert named == differing
+
+
+def _public(module):
+    """Public functions and classes of a module and public methods of its classes, with their enclosing class."""
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from (
+                    inner
+                    for inner in node.body
+                    if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_")
+                )
+
+
+def _sections(docstring):
+    """Sections of a numpydoc docstring: the unindented lines of each by its title."""
+    parts = re.split(r"^(\w[\w ]*)\n-+\n", inspect.cleandoc(docstring), flags=re.MULTILINE)
+    return {
+        title: [line for line in text.splitlines() if line[:1].strip()]
+        for title, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def _documented(lines):
+    """Names that a section of parameters or attributes documents."""
+    return [name.strip() for line in lines for name in line.partition(" : ")[0].split(",")]
+
+
+def _given(node):
+    """Names that a function takes, or the fields and constructor parameters of a class."""
+    if isinstance(node, ast.FunctionDef):
+        arguments = node.args
+        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        return [argument.arg for argument in every if argument.arg not in {"self", "cls"}]
+    fields = [n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
+    constructor = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+    return fields + [name for n in constructor for name in _given(n)]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=_name)
+def test_public_names_are_documented(module):
+    problems = []
+    assert ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))), "the module says nothing"
+    for node in _public(module):
+        docstring = ast.get_docstring(node) or ""
+        summary = docstring.partition("\n\n")[0].strip()
+        if not summary.endswith("."):
+            problems.append(f"{node.name}: no summary that ends with a full stop")
+        sections = _sections(docstring)
+        unknown = set(sections) - {"Parameters", "Attributes", "Returns", "Yields", "Raises"}
+        if unknown:
+            problems.append(f"{node.name}: sections {unknown}")
+        given = _given(node)
+        for title in ("Parameters", "Attributes"):
+            documented = _documented(sections.get(title, []))
+            if set(documented) - set(given):
+                problems.append(f"{node.name}: {title} {set(documented) - set(given)} do not exist")
+        if isinstance(node, ast.FunctionDef) and "Parameters" in sections:
+            left_out = set(given) - set(_documented(sections["Parameters"]))
+            if left_out:
+                problems.append(f"{node.name}: parameters {left_out} are not documented")
+    assert not problems, "\n".join(problems)
+
+
+def test_nothing_names_places_outside_the_project():
+    places = re.compile(
+        r"(?<![\w.])/(?:work|home|root|mnt|opt|srv|Users)/\w|\.\./shared|\.library|--(?:extra-)?index-url"
+    )
+    suffixes = {".py", ".md", ".toml", ".yaml", ".yml", ".lock", ".json", ".txt", ""}
+    tops = [path for path in REPOSITORY.iterdir() if not path.name.startswith(".") and path.name != "iblnm_demo"]
+    files = [file for top in [*tops, REPOSITORY / ".ci"] for file in ([top] if top.is_file() else top.rglob("*"))]
+    named = [
+        f"{_name(file)}: {match[0]}"
+        for file in files
+        if file.is_file() and file.suffix in suffixes and file != Path(__file__)
+        for match in places.finditer(file.read_text(encoding="utf-8"))
+    ]
+    assert not named
