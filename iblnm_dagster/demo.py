@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 
 import click
-from iblnm_core.demo.cohort import Cohort, write_cohort
 
 from iblnm_core.cohort.status import stored_ledger
+from iblnm_core.demo.cohort import Cohort, write_cohort
 from iblnm_core.demo.outcome import Surprise, surprises
 from iblnm_core.demo.plan import SessionPlan, demo_plans
 from iblnm_core.root import Root, create_root

@@ -164,7 +164,9 @@ def test_a_folder_in_the_place_of_a_file_cannot_be_read(session):
     (session.folder / SIGNAL).unlink()
     (session.folder / SIGNAL).mkdir()
     finding = errors_of(session.run())["photometry_qc", "CorruptDataset"]
-    assert finding.error_message == "alf/photometry/photometry.signal.pqt: cannot be read: Is a directory; expected a file"
+    assert (
+        finding.error_message == "alf/photometry/photometry.signal.pqt: cannot be read: Is a directory; expected a file"
+    )
 
 
 def test_a_session_folder_that_is_gone_lacks_everything(session):
@@ -178,7 +180,10 @@ def test_a_region_of_the_description_that_is_a_path_stops_everything_and_leaves_
     content["devices"]["neurophotometrics"]["fibers"]["G0"]["location"] = "../../x"
     session.replace(DESCRIPTION, yaml.safe_dump(content).encode())
     report = session.run()
-    assert errors_of(report)["session_metadata", "InvalidBrainRegion"].error_message == "brain region '../../x' cannot be a name"
+    assert (
+        errors_of(report)["session_metadata", "InvalidBrainRegion"].error_message
+        == "brain region '../../x' cannot be a name"
+    )
     assert set(report.stopped) == {"trials", "photometry_qc", *SIGNAL_OUTPUTS}
     with SessionFile(session.root.session_file(session.eid), session.eid) as file:
         assert file.parts() == ("errors", "metadata", "provenance", "verdicts")
@@ -269,7 +274,7 @@ def test_a_full_disk_is_said_and_what_was_stored_stays(session, small_disk):
     stored = root.session_file(session.eid)
     before = stored.read_bytes()
     everything = load(root).tasks([session.eid])[0]
-    with pytest.raises(StorageFull, match="no space left to write .*what was stored before is untouched"):
+    with pytest.raises(StorageFull, match=r"no space left to write .*what was stored before is untouched"):
         process_session(everything)
     assert stored.read_bytes() == before
     assert [path.name for path in stored.parent.iterdir() if path.suffix == ".tmp"] == []

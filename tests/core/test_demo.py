@@ -20,11 +20,12 @@ from one.api import One
 from iblnm_core import errors
 from iblnm_core.cohort.catalogue import build_catalogue, index_frame
 from iblnm_core.demo import files
-from iblnm_core.demo.behaviour import simulate_behaviour, trial_columns
+from iblnm_core.demo.behaviour import _draw_recorded, simulate_behaviour, trial_columns
 from iblnm_core.demo.cohort import STATEMENT, write_cohort
 from iblnm_core.demo.counts import BLACK_LEVEL
 from iblnm_core.demo.effects import EARLY_WINDOW_S, EVENTS, TARGET_EFFECTS
 from iblnm_core.demo.identity import random_stream
+from iblnm_core.demo.noise import coloured_noise, event_train, responses_to
 from iblnm_core.demo.outcome import surprises
 from iblnm_core.demo.plan import CLINIC_PACE, DEMO_PACE, HOUR_PACE, PLANTS, SUBJECTS, SessionPlan, demo_plans
 from iblnm_core.demo.session import make_session, session_content, simulate_session
@@ -358,6 +359,17 @@ def test_choices_follow_contrast_and_block(behaviours):
     assert np.mean(choice == 0) == pytest.approx(0.005, abs=0.004)
 
 
+def test_latent_states_move_together_and_tilt_choices_towards_the_fiber():
+    for name, towards in (("DEMO-DA1", 1), ("DEMO-DA2", -1)):
+        states = [simulate_behaviour(plan(name, day), SEED).state for day in range(150)]
+        brain, latent, bias = (
+            np.array([getattr(state, field) for state in states])
+            for field in ("latent_brain", "latent_behaviour", "bias_50")
+        )
+        assert np.corrcoef(brain, latent)[0, 1] == pytest.approx(0.85, abs=0.07)
+        assert np.polyfit(latent, bias, 1)[0] == pytest.approx(4 * towards, abs=0.5)
+
+
 def test_blocks_are_those_of_the_task(behaviours):
     for behaviour in behaviours:
         prior = behaviour.trials.probability_left
@@ -409,6 +421,10 @@ def test_trial_tables_by_session_type():
     assert 0 < missing.sum() < 15
     assert not missing[[0, -1]].any()
     assert np.isfinite(trials.stimulus).all()
+    rng = np.random.default_rng(0)
+    recorded = np.array([_draw_recorded(rng, whole, 3) for _ in range(2000)])
+    assert recorded[:, [0, 2]].all()
+    assert 0 < (~recorded[:, 1]).sum() < 30
     assert (np.isnan(columns["contrastLeft"]) != np.isnan(columns["contrastRight"])).all()
     sound = plan("DEMO-DA1", kind="biased")
     assert trial_columns(sound, simulate_behaviour(sound, SEED).trials)["choice"].dtype == np.float64
@@ -495,6 +511,27 @@ def test_frames_cover_the_trials_and_leds_alternate():
 
 
 # --- the signal
+
+
+def test_event_trains_keep_weight_and_time():
+    train = event_train(np.array([2.25, 7.0, np.nan, -0.5, 9.0]), np.array([4.0, 2.0, 1.0, 1.0, 1.0]), 10)
+    assert train.tolist() == [0, 0, 3, 1, 0, 0, 0, 2, 0, 0]
+
+
+def test_responses_are_the_causal_convolution():
+    rng = np.random.default_rng(0)
+    train, kernel = rng.normal(size=1000), rng.normal(size=50)
+    np.testing.assert_allclose(responses_to(train, kernel), np.convolve(train, kernel)[:1000], atol=1e-12)
+
+
+def test_coloured_noise_has_its_slope_and_band():
+    noise = coloured_noise(np.random.default_rng(0), 2**18, 60.0, 1.5, (0.02, 4.0))
+    assert (noise.mean(), noise.std()) == (pytest.approx(0, abs=1e-12), pytest.approx(1))
+    power, frequency = np.abs(np.fft.rfft(noise)) ** 2, np.fft.rfftfreq(len(noise), 1 / 60)
+    inside = (frequency >= 0.02) & (frequency <= 4)
+    assert power[~inside].sum() < 1e-12 * power.sum()
+    slope = np.polyfit(np.log(frequency[inside]), np.log(power[inside]), 1)[0]
+    assert slope == pytest.approx(-1.5, abs=0.05)
 
 
 def test_a_gain_of_one_is_one_z_in_the_early_window():
@@ -590,7 +627,7 @@ def test_gains_hold_the_planted_effects(region):
 
 
 def test_planted_gains_come_out_of_the_corrected_signal_in_z():
-    ratios, slopes = [], []
+    ratios, slopes, iso_errors = [], [], []
     for name in ("DEMO-DA1", "DEMO-5HT2", "DEMO-NE3", "DEMO-ACh2"):
         session = simulate_session(plan(name, minutes=12), SEED)
         frames, trials = session.frames, session.behaviour.trials
@@ -606,6 +643,7 @@ def test_planted_gains_come_out_of_the_corrected_signal_in_z():
                 "time",
             )
             ratios.append(corrected.standard_deviation / roi.optics.sigma)
+            iso_errors.append(corrected.iso_slope - roi.iso_slope_expected)
             noise_free = np.interp(corrected.times, frames.times, roi.evoked)
             truth, estimate = (
                 early_magnitudes(corrected.times, values, trials.feedback) for values in (noise_free, corrected.values)
@@ -613,6 +651,8 @@ def test_planted_gains_come_out_of_the_corrected_signal_in_z():
             slopes.append(np.polyfit(truth, estimate, 1)[0])
     assert np.mean(ratios) == pytest.approx(1, abs=0.03)
     assert np.mean(slopes) == pytest.approx(1, abs=0.07)
+    assert np.mean(iso_errors) == pytest.approx(0, abs=0.05)
+    assert np.std(iso_errors) < 0.1
 
 
 def early_magnitudes(times, values, events):

@@ -11,10 +11,10 @@ import pytest
 from iblphotometry import fpio, metrics, neurophotometrics, processing
 
 from iblnm_core.root import open_root
+from iblnm_core.schemas import ERRORS, QC_PHOTOMETRY, SESSION_STATUS, SESSIONS
 from iblnm_core.session import layout
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import read_table
-from iblnm_core.schemas import ERRORS, QC_PHOTOMETRY, SESSION_STATUS, SESSIONS
 
 EVENTS = ("stimOn_times", "firstMovement_times", "feedback_times")
 
@@ -100,7 +100,10 @@ def test_raw_quality_equals_the_library(processed, oracle):
 
 def test_numbers_of_the_reference_pipeline(processed, shared):
     root, eid = processed
-    with h5py.File(shared / "real_sessions" / "reference_numbers.h5") as reference, h5py.File(root.session_file(eid)) as ours:
+    with (
+        h5py.File(shared / "real_sessions" / "reference_numbers.h5") as reference,
+        h5py.File(root.session_file(eid)) as ours,
+    ):
         for region in ("SI", "PPT"):
             expected, found = reference[f"photometry/{region}"], ours[f"photometry/{region}"]
             assert len(found["preprocessed/signal"]) == expected["preprocessed/n"][()] == 82208

@@ -205,7 +205,9 @@ def test_a_worker_that_dies_costs_exactly_its_own_session(tmp_path, copies, brea
     assert set(result.reports) == set(made.eids)
     errors = collect(root, "errors").table.rows.to_pandas()
     fatal = errors[errors["severity"] == "fatal"]
-    assert fatal[["eid", "error_type", "rule"]].to_numpy().tolist() == [[deadly, "UnexpectedError", "no_unexpected_error"]]
+    assert fatal[["eid", "error_type", "rule"]].to_numpy().tolist() == [
+        [deadly, "UnexpectedError", "no_unexpected_error"]
+    ]
     assert "WorkerDied" in fatal["error_message"].iloc[0]
     status = Catalogue.load(root).status()
     assert set(status[status["state"] != "ok"]["eid"]) == {deadly}

@@ -6,11 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from conftest import REPOSITORY
 
 from iblnm_core.errors import RULES
 from iblnm_dagster.definitions import build_defs
-
-from conftest import REPOSITORY
 
 SNAPSHOT = REPOSITORY / "tests" / "graph" / "graph_snapshot.json"
 
@@ -75,6 +74,8 @@ def test_the_core_never_imports_dagster():
 @pytest.mark.parametrize("command", [[], ["demo"], ["run"], ["index"], ["status"], ["failures"], ["ui"]])
 def test_every_command_has_help_with_an_example(command):
     code = "from iblnm_dagster.cli import main; main()"
-    result = subprocess.run([sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True, check=True
+    )
     assert "Usage:" in result.stdout
     assert not command or f"iblnm {command[0]}" in result.stdout

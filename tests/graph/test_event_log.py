@@ -36,7 +36,9 @@ def instance(home):
 
 
 def materialize(instance):
-    return dg.materialize([small], instance=instance, run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}})
+    return dg.materialize(
+        [small], instance=instance, run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    )
 
 
 def test_the_home_names_our_event_log(instance):

@@ -82,7 +82,9 @@ class Graph:
 
     def failure(self, result):
         return next(
-            event.step_failure_data.user_failure_data.description for event in result.all_events if event.is_step_failure
+            event.step_failure_data.user_failure_data.description
+            for event in result.all_events
+            if event.is_step_failure
         )
 
 
@@ -90,7 +92,9 @@ class Graph:
 def graph(tmp_path, copies):
     made = Graph(tmp_path / "root", copies(tmp_path / "cache", 4).cache)
     made.folders = copies(tmp_path / "again", 4).folders  # same ids, other folder
-    made.folders = {eid: tmp_path / "cache" / path.relative_to(tmp_path / "again") for eid, path in made.folders.items()}
+    made.folders = {
+        eid: tmp_path / "cache" / path.relative_to(tmp_path / "again") for eid, path in made.folders.items()
+    }
     made.eids = sorted(made.folders)
     yield made
     made.instance.dispose()
@@ -190,7 +194,10 @@ def test_a_touched_file_of_equal_content_computes_nothing_and_changed_content_do
     assert graph.single(eid).success
     record = graph.instance.get_latest_data_version_record(dg.AssetKey("trials"), partition_key=eid)
     assert record.asset_materialization.metadata["adopted"].value is True
-    assert record.asset_materialization.tags["dagster/data_version"] == before.asset_materialization.tags["dagster/data_version"]
+    assert (
+        record.asset_materialization.tags["dagster/data_version"]
+        == before.asset_materialization.tags["dagster/data_version"]
+    )
 
 
 def test_a_subset_makes_what_it_needs_and_reports_it(graph):
@@ -209,7 +216,9 @@ def test_executing_checks_judges_from_what_is_stored_and_writes_nothing(graph, f
     before = file.stat().st_mtime_ns
     graph_of_all = graph.defs.resolve_asset_graph()
     checks = {key for key in graph_of_all.asset_check_keys if key.asset_key.to_user_string() in OUTPUTS}
-    job = graph.defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection=set(), asset_check_selection=checks)
+    job = graph.defs.resolve_implicit_global_asset_job_def().get_subset(
+        asset_selection=set(), asset_check_selection=checks
+    )
     tags = {"dagster/partition": eid}
     result = job.execute_in_process(instance=graph.instance, tags=tags, raise_on_error=False)
     evaluations = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
