@@ -69,7 +69,6 @@ class ResponseParameters:
     """Start (included) and end (excluded) relative to the event."""
     alignment: Literal["interpolated", "next_sample"] = "interpolated"
     """Signal interpolated at event + k / rate, or taken from the first sample at or after the event on."""
-    baseline_window_s: tuple[float, float] = (-0.1, 0.0)
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
         "reference": Parameters(
             photometry=PhotometryParameters(session_bounds="first_and_last_trial", band_pairing="position"),
             preprocessing=PreprocessingParameters(bleaching_padding_s=None),
-            responses=ResponseParameters(alignment="next_sample", baseline_window_s=(-0.2, 0.0)),
+            responses=ResponseParameters(alignment="next_sample"),
         ),
     }
 )

@@ -204,6 +204,9 @@ QC_PHOTOMETRY = TableSchema(
         Column("n_early_samples", "integer", "frames too early by more than the tolerance", "frames", nullable=True),
         Column("n_gap_frames", "integer", "frames with unknown LED state", "frames", nullable=True),
         Column("n_gaps", "integer", "runs of such frames", nullable=True),
+        Column(
+            "n_invalid_samples", "integer", "frames marked as outside the synchronised range", "frames", nullable=True
+        ),
         Column("n_stray_frames", "integer", "frames under neither configured LED", "frames", nullable=True),
         Column("verdict", "text", "ok, or the fatal errors of the recording"),
     ),
@@ -221,6 +224,7 @@ SESSION_STATUS = TableSchema(
         Column("date", "text", "date of the session, ISO 8601"),
         Column("state", "text", "ok, failed, never run, or out of date"),
         Column("reason", "text", "error type of a failure, or what changed", nullable=True),
+        Column("due", "text", "why it would be computed now: new, input, metadata, parameters, code", nullable=True),
         Column("message", "text", "message of the error that stopped the output", nullable=True),
     ),
 )

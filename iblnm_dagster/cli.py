@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from iblnm_core import __version__
-from iblnm_core.errors import IblnmError
+from iblnm_core.errors import ConfigurationError, IblnmError
 from iblnm_dagster import printing
 
 ROOT = click.option(
@@ -24,15 +24,18 @@ ROOT = click.option(
 
 
 class _Commands(click.Group):
-    """Commands whose expected errors end in one message and exit code 2."""
+    """Commands whose expected errors end in one message: exit code 2 for what the user can set right, else 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
             return super().invoke(ctx)
-        except IblnmError as error:
+        except ConfigurationError as error:
             click.echo(f"iblnm: {error}", err=True)
             ctx.exit(2)
+        except IblnmError as error:
+            click.echo(f"iblnm: {error}", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo(
                 "iblnm: interrupted. What was finished is stored; the same command goes on from there.", err=True

@@ -62,9 +62,9 @@ def _page(root: Root, cohort: Cohort, found: list[Surprise], made_s: float, run_
     example = cohort.eids[0]
     click.echo(f"""
 Three things to look at next:
-  iblnm ui --root {root.path}
+  {printing.program()} ui --root {root.path}
       the graph in the browser; red partitions are the broken sessions
-  iblnm failures --root {root.path}
+  {printing.program()} failures --root {root.path}
       what failed, session by session, with the reason
   {root.session_file(example)}
       one session: signal, responses and trials as HDF5; tables are in {root.path / "metadata"} and {root.path / "data"}

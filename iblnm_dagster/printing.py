@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -73,7 +76,7 @@ def status_table(root: "Root", status: "pd.DataFrame") -> None:
     table(["output", *STATES], rows)
     reasons = status[status["state"] == "failed"].groupby("reason")["eid"].nunique().sort_values(ascending=False)
     if len(reasons):
-        click.echo("\nWhy sessions failed (`iblnm failures` names them):")
+        click.echo(f"\nWhy sessions failed (`{program()} failures` names them):")
         table(["error", "sessions"], [[str(reason), str(count)] for reason, count in reasons.items()])
 
 
@@ -96,12 +99,23 @@ def run_summary(root: "Root", result: "SessionsRun") -> None:
     computed = sum(bool(report.computed) for report in result.reports.values())
     adopted = len(result.reports) - computed
     click.echo(
-        f"{len(result.reports)} sessions were due: {computed} computed, {adopted} found stored and current, "
+        f"{len(result.reports)} sessions were due: {computed} computed, {adopted} found unchanged, "
         f"{len(result.failed)} failed"
     )
     for eid in result.failed:
         findings = [f for v in result.reports[eid].verdicts.values() for f in v.findings if f.severity == "fatal"]
         click.echo(f"  {eid}  " + "; ".join(f"{f.error_type}: {f.error_message}" for f in findings))
+    earlier = result.standing_failed - len(result.failed)
+    if earlier > 0:
+        click.echo(f"{earlier} sessions failed earlier and are unchanged; `{program()} failures` names them")
     click.echo(f"Session files: {root.session_folder}")
     click.echo(f"Tables:        {root.path / 'metadata'}, {root.path / 'data'}")
-    click.echo(f"Next:          iblnm status --root {root.path}   or   iblnm ui --root {root.path}")
+    click.echo(f"Next:          {program()} status --root {root.path}   or   {program()} ui --root {root.path}")
+
+
+def program() -> str:
+    """Return how this program was called, for commands that a reader is to copy."""
+    called = Path(sys.argv[0])
+    if called.name != "iblnm" or shutil.which("iblnm") == str(called):
+        return "iblnm"
+    return os.path.relpath(called)

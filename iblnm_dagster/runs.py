@@ -10,7 +10,7 @@ from iblnm_core.errors import IblnmError
 from iblnm_core.root import Root
 from iblnm_core.session.pipeline import SessionReport
 from iblnm_dagster.definitions import build_defs
-from iblnm_dagster.instance import open_instance, write_dagster_home
+from iblnm_dagster.instance import end_runs_of_dead_processes, open_instance, process_tag, write_dagster_home
 from iblnm_dagster.partitions import SESSIONS
 from iblnm_dagster.session_step import SESSIONS_PER_RUN, Progress
 
@@ -29,9 +29,12 @@ class SessionsRun:
     ----------
     reports : mapping of str to SessionReport
         By session id; sessions that the source could not give are absent.
+    standing_failed : int
+        Sessions of the root with a fatal error, from this command or an earlier one.
     """
 
     reports: Mapping[str, SessionReport]
+    standing_failed: int = 0
 
     @property
     def failed(self) -> list[str]:
@@ -55,6 +58,7 @@ class LocalRuns:
         self._progress = progress
         write_dagster_home(root.dagster_home)
         self.instance = open_instance(root.dagster_home)
+        end_runs_of_dead_processes(self.instance)
         self.defs = build_defs(root.path, progress=self._note)
 
     def __enter__(self) -> Self:
@@ -86,7 +90,8 @@ class LocalRuns:
         """
         self._reports = {}
         order = list(self.instance.get_dynamic_partitions(str(SESSIONS.name)))
-        positions = sorted(order.index(eid) for eid in eids)
+        place = {eid: position for position, eid in enumerate(order)}
+        positions = sorted(place[eid] for eid in eids)
         if positions and positions[-1] - positions[0] + 1 == len(positions):
             for first in range(positions[0], positions[-1] + 1, SESSIONS_PER_RUN):
                 last = min(first + SESSIONS_PER_RUN - 1, positions[-1])
@@ -119,7 +124,10 @@ class LocalRuns:
     def _execute(self, job: str, tags: Mapping[str, str], config: Mapping[str, Any]) -> dg.ExecuteInProcessResult:
         definition = self.defs.resolve_job_def(job)
         return definition.execute_in_process(
-            instance=self.instance, tags=dict(tags), run_config={**_QUIET, **config}, raise_on_error=False
+            instance=self.instance,
+            tags={**tags, **process_tag()},
+            run_config={**_QUIET, **config},
+            raise_on_error=False,
         )
 
 

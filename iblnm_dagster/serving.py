@@ -10,7 +10,7 @@ import click
 
 from iblnm_core.root import Root
 from iblnm_core.storage.atomic import locked
-from iblnm_dagster.instance import open_instance, write_dagster_home
+from iblnm_dagster.instance import end_runs_of_dead_processes, open_instance, write_dagster_home
 
 _GRACE_S = 10.0
 
@@ -25,8 +25,8 @@ def serve(root: Root, host: str, port: int) -> int:
     """
     home = write_dagster_home(root.dagster_home)
     # opening makes the databases; two servers that make them at once leave them unusable for good
-    with locked(root.path / ".lock"):
-        open_instance(home).dispose()
+    with locked(root.path / ".lock"), open_instance(home) as instance:
+        end_runs_of_dead_processes(instance)
     environment = {**os.environ, "DAGSTER_HOME": str(home), "IBLNM_ROOT": str(root.path)}
     module = ["-m", "iblnm_dagster.definitions"]
     commands = [

@@ -13,7 +13,7 @@ from iblnm_core.cohort.status import stored_report
 from iblnm_core.errors import SourceUnavailable, StorageFull
 from iblnm_core.root import Root
 from iblnm_core.session.outputs import OUTPUTS
-from iblnm_core.session.pipeline import SessionReport, SessionTask, process_session, record_crash
+from iblnm_core.session.pipeline import SessionReport, SessionTask, adopt_session, process_session, record_crash
 from iblnm_core.workers import TaskOutcome, run_tasks
 from iblnm_dagster.checks import session_check_specs
 from iblnm_dagster.events import SessionEvents, graph_dependencies
@@ -77,11 +77,13 @@ def build_session_step(progress: Progress | None = None) -> dg.AssetsDefinition:
         selected = frozenset(key.to_user_string() for key in context.selected_asset_keys)
         catalogue = root.catalogue()
         events = SessionEvents(context, single=context.has_tag("dagster/partition"))
+        known = [eid for eid in eids if eid in catalogue.sessions]
         if not selected:
-            yield from _stored_verdicts(events, catalogue.tasks(eids))
+            yield from _stored_verdicts(events, catalogue.tasks(known))
             return
-        tasks = catalogue.tasks(eids, selected, reprocess=config.reprocess)
-        yield from _SessionRun(context, opened, events, progress).over(tasks)
+        run = _SessionRun(context, opened, events, progress)
+        run.unavailable = {eid: "no longer in the catalogue" for eid in eids if eid not in catalogue.sessions}
+        yield from run.over(catalogue.tasks(known, selected, reprocess=config.reprocess))
 
     return session
 
@@ -102,8 +104,7 @@ class _SessionRun:
 
     def over(self, tasks: Sequence[SessionTask]) -> Iterator[object]:
         """Yield the events of each session as it finishes; raise once at the end when some failed."""
-        outcomes = run_tasks(process_session, tasks, workers=min(self.root.workers, len(tasks)))
-        for done, outcome in enumerate(outcomes, 1):
+        for done, outcome in enumerate(self._outcomes(tasks), 1):
             report = self._report(outcome)
             if report is not None:
                 yield from self.events.of(report)
@@ -113,6 +114,22 @@ class _SessionRun:
             self._tell(done, len(tasks), report)
         if self.failed or self.unavailable:
             raise dg.Failure(_summary(self.failed, self.unavailable, len(tasks)), allow_retries=False)
+
+    def _outcomes(self, tasks: Sequence[SessionTask]) -> Iterator[TaskOutcome[SessionTask, SessionReport]]:
+        """Yield what is stored and current at once, then the others as the workers finish them."""
+        due = []
+        for task in tasks:
+            try:
+                report = None if task.reprocess else adopt_session(task)
+            except SourceUnavailable as error:
+                yield TaskOutcome(task, error=error)
+                continue
+            if report is None:
+                due.append(task)
+            else:
+                yield TaskOutcome(task, result=report)
+        if due:
+            yield from run_tasks(process_session, due, workers=min(self.root.workers, len(due)))
 
     def _report(self, outcome: TaskOutcome[SessionTask, SessionReport]) -> SessionReport | None:
         if outcome.result is not None:

@@ -1,10 +1,12 @@
 """What `iblnm run` does: catalogue, the sessions that are due or asked for, collected tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from iblnm_core.cohort.status import Catalogue
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.root import Root
+from iblnm_core.schemas import ERRORS
+from iblnm_core.storage.tables import read_table
 from iblnm_dagster import printing
 from iblnm_dagster.runs import LocalRuns, SessionsRun
 
@@ -44,7 +46,8 @@ def update(root: Root, request: Request) -> SessionsRun:
         eids = _chosen(catalogue, request)
         result = runs.sessions(eids, reprocess=request.reprocess or request.failed)
         runs.collect()
-    return result
+    errors = read_table(root.path, ERRORS, columns=["eid", "severity"])
+    return replace(result, standing_failed=errors[errors["severity"] == "fatal"]["eid"].nunique())
 
 
 def _chosen(catalogue: Catalogue, request: Request) -> list[str]:

@@ -100,4 +100,6 @@ def _stacked(frames: Iterable[pd.DataFrame], schema: TableSchema) -> pd.DataFram
     filled = [frame for frame in frames if len(frame)]
     if not filled:
         return pd.DataFrame(columns=schema.column_names)
-    return pd.concat(filled, ignore_index=True)
+    # concatenating frames lets an all-null column of one change the type of the others
+    rows = [row for frame in filled for row in frame.to_dict("records")]
+    return pd.DataFrame(rows, columns=schema.column_names)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from iblnm_core.errors import ConfigurationError, CorruptArtifact
+from iblnm_core.errors import RULES, ConfigurationError, CorruptArtifact, family
 from iblnm_core.root import Root
 from iblnm_core.schemas import SESSION_INDEX, SESSION_STATUS, SESSIONS
 from iblnm_core.session import layout
@@ -122,7 +122,8 @@ class Catalogue:
         rows = []
         for name, due in self._reasons(eid, provenance).items():
             state, reason, message = _standing(provenance.get(name), due, verdicts.values())
-            rows.append({**common, "asset": name, "state": state, "reason": reason, "message": message})
+            standing = {"asset": name, "state": state, "reason": reason, "due": due, "message": message}
+            rows.append({**common, **standing})
         return rows
 
 
@@ -164,12 +165,23 @@ def _plain_row(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def failures(table: pd.DataFrame, error_types: Sequence[str] = ()) -> pd.DataFrame:
-    """Return the fatal rows of the errors table, of some error types or families when given."""
-    fatal = table[table["severity"] == "fatal"]
+    """Return the fatal rows of the errors table, or all rows of some error types or families.
+
+    Raises
+    ------
+    ConfigurationError
+        When there is no such error type.
+    """
     if not error_types:
-        return fatal
+        return table[table["severity"] == "fatal"]
+    known = {name for rule in RULES.values() for c in rule.consequences for name in family(c.error)}
+    unknown = set(error_types) - known
+    if unknown:
+        raise ConfigurationError(
+            f"error type {', '.join(sorted(unknown))} is unknown; known are {', '.join(sorted(known))}"
+        )
     wanted = set(error_types)
-    return fatal[[bool(wanted.intersection(text.split())) for text in fatal["error_family"]]]
+    return table[[bool(wanted.intersection(text.split())) for text in table["error_family"]]]
 
 
 def stored_report(task: SessionTask) -> SessionReport | None:

@@ -99,7 +99,7 @@ _BEHAVIOUR = (
     ),
     Plant(
         "few_trials",
-        "The session ended after 60 trials.",
+        "Only 60 trials.",
         changes.few_trials,
         (_trials("InsufficientTrials", r"n_trials=60 < MIN_NTRIALS=90"),),
         frozenset({"responses"}),

@@ -115,6 +115,18 @@ def process_session(task: SessionTask) -> SessionReport:
     return _SessionRun(task).run()
 
 
+def adopt_session(task: SessionTask) -> SessionReport | None:
+    """Return how a session stands when everything asked for is stored and current, None when something is due.
+
+    Raises
+    ------
+    SourceUnavailable
+        When its inputs cannot be looked at for now.
+    """
+    run = _SessionRun(task)
+    return run.stored_report() if not run.what_is_due() and run.memo_is_current() else None
+
+
 def record_crash(task: SessionTask, error: BaseException) -> SessionReport:
     """Store that computing a session failed outside of its own code: its worker died, or never answered."""
     run = _SessionRun(task)
@@ -170,8 +182,8 @@ class _SessionRun:
         return fingerprint(name, self.task.row, self.task.parameters, files)
 
     def _compute(self, due: frozenset[str]) -> SessionReport:
-        if not due and self._memo_is_current():
-            return SessionReport(self.task.eid, due, self.provenance, self.verdicts, self.seconds)
+        if not due and self.memo_is_current():
+            return self.stored_report()
         again = due | {"session_errors"}
         self.standing = {
             name: v for name, v in self.verdicts.items() if v.asset not in again and name != "session_paths_safe"
@@ -317,7 +329,11 @@ class _SessionRun:
             libraries=library_versions(),
         )
 
-    def _memo_is_current(self) -> bool:
+    def stored_report(self) -> SessionReport:
+        """Return how the session stands without computing anything."""
+        return SessionReport(self.task.eid, frozenset(), self.provenance, self.verdicts, self.seconds)
+
+    def memo_is_current(self) -> bool:
         """Whether sizes and times of all inputs are as stored, so that the next look needs no reading."""
         names = [name for name in COMPUTED if name in self.provenance]
         return all(

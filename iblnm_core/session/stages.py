@@ -223,6 +223,7 @@ def _quality_rows(
         "n_early_samples": np.nan if counts is None else counts.n_early_samples,
         "n_gap_frames": np.nan if counts is None else counts.n_gap_frames,
         "n_gaps": np.nan if counts is None else counts.n_gaps,
+        "n_invalid_samples": np.nan if recording is None else recording.n_invalid_samples,
         "n_stray_frames": np.nan if recording is None else recording.n_stray_frames,
         "verdict": _verdict_text(judge),
     }

@@ -20,7 +20,10 @@ class IndexedCache:
     n_datasets: int
 
 
-def index_cache(cache: Path, origin: str = "iblnm index") -> IndexedCache:
+_ORIGIN = "iblnm index"
+
+
+def index_cache(cache: Path) -> IndexedCache:
     """Write `sessions.pqt` and `datasets.pqt` for all session folders below a folder.
 
     Session ids are pure functions of lab, subject, date and number, so that an index made anew, or of a copy elsewhere,
@@ -30,19 +33,18 @@ def index_cache(cache: Path, origin: str = "iblnm index") -> IndexedCache:
     ----------
     cache : Path
         Holds session folders `LAB/Subjects/SUBJECT/YYYY-MM-DD/NNN`.
-    origin : str
-        Noted in the tables.
 
     Raises
     ------
     ConfigurationError
-        When there is no such folder, or no session in it.
+        When there is no such folder, no session in it, or it has cache tables that somebody else made.
     """
     import pandas as pd
     from one.alf.cache import DATASETS_COLUMNS, QC_TYPE, SESSIONS_COLUMNS
 
     if not cache.is_dir():
         raise ConfigurationError(f"{cache}: there is no such folder")
+    _refuse_foreign_tables(cache)
     sessions: list[dict[str, Any]] = []
     datasets: list[dict[str, Any]] = []
     for folder, parts in _session_folders(cache):
@@ -66,7 +68,7 @@ def index_cache(cache: Path, origin: str = "iblnm index") -> IndexedCache:
     dataset_table = pd.DataFrame(datasets, columns=list(DATASETS_COLUMNS))
     dataset_table = dataset_table.astype({"file_size": "UInt64", "exists": bool, "qc": QC_TYPE})
     dataset_table = dataset_table.set_index(["eid", "id"]).sort_index()
-    write_cache_tables(cache, session_table, dataset_table, origin)
+    write_cache_tables(cache, session_table, dataset_table, _ORIGIN)
     return IndexedCache(cache, len(session_table), len(dataset_table))
 
 
@@ -78,6 +80,19 @@ def write_cache_tables(cache: Path, sessions: Any, datasets: Any, origin: str) -
     for name, table in (("datasets.pqt", datasets), ("sessions.pqt", sessions)):
         with atomic_path(cache / name) as temporary:
             parquet.save(temporary, table, {"date_created": now, "origin": origin, "min_api_version": "3.0.0"})
+
+
+def _refuse_foreign_tables(cache: Path) -> None:
+    """Keep tables that know more than the folders do: ids, protocols, projects."""
+    from iblutil.io import parquet
+
+    for name in ("sessions.pqt", "datasets.pqt"):
+        path = cache / name
+        if path.is_file() and parquet.load(path)[1].get("origin") != _ORIGIN:
+            raise ConfigurationError(
+                f"{path} is there already and was not made by `iblnm index`; its session ids would change. "
+                "Use the cache as it is, or move its tables away first"
+            )
 
 
 def _session_folders(cache: Path) -> Iterator[tuple[Path, tuple[str, str, str, str]]]:

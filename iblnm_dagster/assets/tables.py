@@ -68,9 +68,8 @@ def session_status(root: RootResource) -> Iterator[object]:
     yield table_output(table, sessions=int(status["eid"].nunique()))
     failed = status[status["state"] == "failed"]
     yield _summary_check("sessions_failed", failed, failed["reason"], dg.AssetCheckSeverity.ERROR)
-    due = status[status["state"].isin(["never run", "out of date"])]
-    reasons = due["reason"].fillna("never run")
-    yield _summary_check("out_of_date", due, reasons, dg.AssetCheckSeverity.WARN)
+    due = status[status["due"].notna()]
+    yield _summary_check("out_of_date", due, due["due"], dg.AssetCheckSeverity.WARN)
 
 
 def _summary_check(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 # the library imports itself in a circle unless this module comes first
 from iblphotometry import fpio, metrics, neurophotometrics
 from scipy.signal import butter
@@ -143,7 +144,12 @@ def test_raw_layouts_are_recognised_and_counted_as_the_library_does(layout):
     states[0] = 7
     times = np.arange(n) / 60
     times[200] -= 0.003
-    table = {"FrameCounter": np.arange(n), time_name: times, state_name: states.astype(np.int16), "G0": np.full(n, 0.01)}
+    table = {
+        "FrameCounter": np.arange(n),
+        time_name: times,
+        state_name: states.astype(np.int16),
+        "G0": np.full(n, 0.01),
+    }
     if time_name == "SystemTimestamp":
         table["ComputerTimestamp"] = times * 1000
     frame = pd.DataFrame(table).drop(index=300).reset_index(drop=True)
@@ -174,7 +180,11 @@ def test_columns_find_their_regions(columns, regions, expected):
     ("columns", "regions", "message"),
     [
         (["PPT"], ["VTA-l"], r"Photometry column 'PPT' has no match in brain_region \['VTA-l'\]"),
-        (["LC"], ["LC-l", "LC-r"], r"'LC' matches multiple entries in brain_region \['LC-l', 'LC-r'\]: \['LC-l', 'LC-r'\]"),
+        (
+            ["LC"],
+            ["LC-l", "LC-r"],
+            r"'LC' matches multiple entries in brain_region \['LC-l', 'LC-r'\]: \['LC-l', 'LC-r'\]",
+        ),
         (["VTA-l"], ["VTA"], r"Photometry column 'VTA-l' has no match"),
     ],
 )
@@ -267,7 +277,7 @@ def test_filter_orders_have_the_padding_that_the_chapters_say():
 def test_signals_that_cannot_be_processed_say_why(preset):
     parameters = PRESETS[preset].preprocessing
     times, signal, reference = bands(n=600)
-    with pytest.raises(DegenerateSignal, match="signal band is constant at 0.01"):
+    with pytest.raises(DegenerateSignal, match=r"signal band is constant at 0\.01"):
         preprocess(times, np.full(600, 0.01), times, reference, parameters, "time")
     with pytest.raises(DegenerateSignal, match="reference band is constant"):
         preprocess(times, signal, times, np.full(600, 0.01), parameters, "time")
@@ -305,7 +315,7 @@ def test_windows_of_a_ramp():
 
 def test_windows_with_ends_of_their_own():
     ends = np.array([1.5, np.nan, 3.7])
-    offsets, rows = peri_event(RAMP, np.arange(300.0), np.array([1.0, 2.0, 3.0]), (0, 0), "next_sample", ends)
+    _, rows = peri_event(RAMP, np.arange(300.0), np.array([1.0, 2.0, 3.0]), (0, 0), "next_sample", ends)
     assert rows.shape == (3, 21)
     assert np.isnan(rows).sum(axis=1).tolist() == [5, 0, 0]
 
@@ -340,4 +350,4 @@ def test_responses_of_all_events_are_labelled():
     labelled = found.to_xarray()
     assert labelled.dims == ("event", "trial", "time")
     assert float(labelled.sel(event="stimOn_times", trial=1, time=0.0)) == pytest.approx(4.0)
-    assert bool(labelled.sel(event="feedback_times", trial=1).isnull().all())
+    assert bool(labelled.sel(event="feedback_times", trial=1).isnull().all())  # noqa: PD003 - xarray has only this name

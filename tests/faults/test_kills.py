@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import dagster as dg
 import psutil
 import pytest
 
@@ -21,6 +22,7 @@ from iblnm_core.session import layout
 from iblnm_core.session.pipeline import process_session
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import make_table, read_table, write_table
+from iblnm_dagster.instance import open_instance
 
 pytestmark = pytest.mark.faults
 
@@ -94,6 +96,10 @@ def test_a_killed_run_leaves_no_process_and_the_next_one_adopts_what_was_finishe
     assert set(after) == set(made.eids)
     assert {eid: after[eid] for eid in finished} == finished
     assert_whole(root)
+    with open_instance(root.dagster_home) as instance:
+        statuses = [run.status for run in instance.get_runs()]
+    assert statuses.count(dg.DagsterRunStatus.FAILURE) == 1
+    assert set(statuses) == {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS}
 
 
 def _reprocess_for_ever(tasks):

@@ -228,6 +228,15 @@ def test_executing_checks_judges_from_what_is_stored_and_writes_nothing(graph, f
     assert file.stat().st_mtime_ns == before
 
 
+def test_a_session_that_left_the_catalogue_costs_only_itself(graph):
+    gone = "0a1b2c3d-0000-4000-8000-00000000dead"
+    graph.instance.add_dynamic_partitions(str(SESSIONS.name), [gone])
+    result = graph.job("session_batch", eids=[graph.eids[0], gone])
+    assert not result.success
+    assert f"{gone}  no longer in the catalogue" in graph.failure(result)
+    assert graph.partitions("responses")[0] == {graph.eids[0]}
+
+
 def test_every_output_and_rule_is_in_the_graph(graph):
     keys = graph.defs.resolve_asset_graph().get_all_asset_keys()
     assert {dg.AssetKey(name) for name in (*COMPUTED, "session_errors")} <= keys

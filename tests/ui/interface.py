@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -117,10 +118,10 @@ class Server:
         deadline = time.monotonic() + 10
         while (left := processes_of(self.root)) and time.monotonic() < deadline:
             time.sleep(0.1)
+        described = [shlex.join(process.cmdline()) for process in left]
         for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        return left
+            process.kill()
+        return described
 
 
 class Reader:
@@ -148,7 +149,9 @@ class Reader:
 
     def counts(self):
         """The numbers of partitions by standing, as the page says them."""
-        return {name: int(count) for name, count in re.findall(r"^([A-Z][A-Za-z ]+) \((\d+)\)$", self.text(), re.M)}
+        return {
+            name: int(count) for name, count in re.findall(r"^([A-Z][A-Za-z ]+) \((\d+)\)$", self.text(), re.MULTILINE)
+        }
 
     def colours(self):
         """The colour of each partition's dot."""

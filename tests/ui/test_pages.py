@@ -100,11 +100,13 @@ def test_a_failed_session_is_red_among_green_ones(reader, cohort):
 
 def test_a_failed_check_says_why(reader, cohort):
     reader.open("/assets/trials?view=checks&checkDetail=enough_trials")
+    # the tabs of the check come below those of the asset, and later
+    reader.page.get_by_text("Execution history").wait_for()
     reader.page.get_by_text("Partitions", exact=True).last.click()
-    # the first list is the selection, which has the same names
     reader.page.get_by_text("Passed (3)").wait_for()
     assert reader.counts()["Failed"] == 1
     assert reader.colours() == dict.fromkeys(cohort.eids, "green") | {cohort.broken: "red"}
+    # above the list is the selection, with the same names
     reader.page.locator(f'[title="{cohort.broken}"]').last.click()
     reader.page.get_by_text("error_type").first.wait_for()
     text = reader.text()
