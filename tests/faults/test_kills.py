@@ -102,10 +102,11 @@ def test_a_killed_run_leaves_no_process_and_the_next_one_adopts_what_was_finishe
     assert set(statuses) == {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS}
 
 
-def _reprocess_for_ever(tasks):
+def _reprocess_for_ever(tasks, warm):
     while True:
         for task in tasks:
             process_session(task)
+            warm.set()
 
 
 @pytest.mark.xdist_group("kills")
@@ -117,9 +118,11 @@ def test_nothing_is_partial_after_fifty_kills_at_random_moments(tmp_path, copies
     context.set_forkserver_preload(["iblnm_core.session.pipeline", "scipy.signal", "scipy.interpolate", "h5py"])
     moments = random.Random(1)
     for _ in range(50):
-        process = context.Process(target=_reprocess_for_ever, args=(tasks,))
+        warm = context.Event()
+        process = context.Process(target=_reprocess_for_ever, args=(tasks, warm))
         process.start()
-        time.sleep(moments.uniform(0.05, 0.6))
+        assert warm.wait(60)
+        time.sleep(moments.uniform(0, 0.5))
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL
