@@ -6,6 +6,7 @@ Knows nothing of sessions: a function, tasks, outcomes.
 import contextlib
 import ctypes
 import multiprocessing
+import multiprocessing.util
 import os
 import pickle
 import signal
@@ -196,16 +197,22 @@ def _watch(parent_pid: int, parent_created: float) -> None:
 @contextlib.contextmanager
 def _ended(executor: Executor) -> Iterator[Executor]:
     """Give an executor and end it with its workers, whatever happens."""
+    # nobody closes the iteration of a cancelled run: its process would then wait for its idle workers for ever
+    end = multiprocessing.util.Finalize(None, _end, args=(executor,), exitpriority=100)
     try:
         yield executor
     finally:
-        # the workers may be in the middle of something nobody waits for any more
-        processes = list((getattr(executor, "_processes", None) or {}).values())
-        executor.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.join()
+        end()
+
+
+def _end(executor: Executor) -> None:
+    """End an executor; its workers may be in the middle of something nobody waits for any more."""
+    processes = list((getattr(executor, "_processes", None) or {}).values())
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.join()
 
 
 @contextlib.contextmanager

@@ -4,10 +4,12 @@ A run over one partition returns results, and Dagster sets partition and version
 events per partition, and has to bring the tags that Dagster would have set; without them everything looks stale.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
@@ -86,37 +88,37 @@ class SessionEvents:
         self.single = single
         self.selected = {key.to_user_string() for key in context.selected_asset_keys}
         self.selected_checks = set(context.selected_asset_check_keys)
-        self._catalogue_tags: dict[str, str] | None = None
+        self._shared_tags: dict[str, dict[str, str]] = {}
 
     def of(self, report: SessionReport) -> Iterator[Any]:
         """Yield the events of one session: outputs upstream first, then the verdicts.
 
         Outputs that were not selected but had to be made are reported too.
         """
-        tags_by_output: dict[str, dict[str, str]] = {}
-        versions: dict[str, str] = {}
+        latest = _LatestEvents(self.context, report.eid, self._shared_tags)
         for name, version, metadata in stored_outputs(report):
             if name not in self.selected and name not in report.computed and name != "session_errors":
                 continue
-            versions[name] = version
             if self.single and name in self.selected:
                 yield dg.MaterializeResult(asset_key=name, data_version=dg.DataVersion(version), metadata=metadata)
-                continue
-            tags = {
-                DATA_VERSION_TAG: version,
-                DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
-                CODE_VERSION_TAG: OUTPUTS[name].code_version,
-            }
-            for parent in graph_dependencies(name):
-                if parent not in tags_by_output:
-                    tags_by_output[parent] = self._input_tags(parent, report.eid, versions.get(parent))
-                tags |= tags_by_output[parent]
-            yield dg.AssetMaterialization(name, partition=report.eid, metadata=metadata, tags=tags)
+            else:
+                tags = {
+                    DATA_VERSION_TAG: version,
+                    DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+                    CODE_VERSION_TAG: OUTPUTS[name].code_version,
+                }
+                for parent in graph_dependencies(name):
+                    tags |= latest.input_tags(parent)
+                yield dg.AssetMaterialization(name, partition=report.eid, metadata=metadata, tags=tags)
+            latest.versions[name] = version
         for verdict in report.verdicts.values():
-            yield from self.of_verdict(report, verdict)
+            yield from self.of_verdict(report, verdict, latest)
 
-    def of_verdict(self, report: SessionReport, verdict: Verdict) -> Iterator[Any]:
+    def of_verdict(
+        self, report: SessionReport, verdict: Verdict, latest: "_LatestEvents | None" = None
+    ) -> Iterator[Any]:
         """Yield what one rule said, when it was asked or had to be judged."""
+        latest = latest or _LatestEvents(self.context, report.eid, {})
         key = dg.AssetCheckKey(dg.AssetKey(verdict.asset), verdict.rule)
         if key in self.selected_checks and self.single:
             yield dg.AssetCheckResult(
@@ -135,29 +137,75 @@ class SessionEvents:
                 severity=check_severity(verdict),
                 blocking=verdict.fatal,
                 metadata=dict(check_metadata(verdict)),
+                target_materialization_data=latest.judged(verdict.asset),
             )
 
-    def _input_tags(self, parent: str, eid: str, version: str | None) -> dict[str, str]:
-        """Return the tags that tie an event to the latest event of what it was made from."""
-        if parent == CATALOGUE.to_user_string():
-            if self._catalogue_tags is None:
-                self._catalogue_tags = self._latest_tags(CATALOGUE, None)
-            return self._catalogue_tags
-        key = dg.AssetKey(parent)
-        if version is None:
-            return self._latest_tags(key, eid)
-        latest = self.context.instance.event_log_storage.get_latest_storage_id_by_partition(
-            key, dg.DagsterEventType.ASSET_MATERIALIZATION, {eid}
-        )
-        return _tags_for(parent, version, latest.get(eid))
 
-    def _latest_tags(self, key: dg.AssetKey, eid: str | None) -> dict[str, str]:
-        """Return the tags of the latest event of an asset that this run did not make."""
-        record = self.context.instance.get_latest_data_version_record(key, partition_key=eid)
-        if record is None or record.asset_materialization is None:
-            return {}
-        version = (record.asset_materialization.tags or {}).get(DATA_VERSION_TAG)
-        return _tags_for(key.to_user_string(), version, record.storage_id)
+class _LatestEvents:
+    """The latest events of what one session's events are tied to, each looked up once.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext
+    eid : str
+    shared : dict
+        Tags of unpartitioned parents, which all sessions of a run share.
+    """
+
+    def __init__(self, context: dg.AssetExecutionContext, eid: str, shared: dict[str, dict[str, str]]) -> None:
+        self.context = context
+        self.eid = eid
+        self.shared = shared
+        self.versions: dict[str, str] = {}
+        """Data versions of the outputs that this run has reported for the session."""
+        self._storage_ids: dict[str, int | None] = {}
+        self._earlier: dict[str, dg.EventLogRecord | None] = {}
+
+    def input_tags(self, parent: str) -> dict[str, str]:
+        """Return the tags that tie an event to the latest event of what it was made from."""
+        if parent in self.versions:
+            return _tags_for(parent, self.versions[parent], self._storage_id(parent))
+        if dg.AssetKey(parent) != CATALOGUE:
+            return _tags_of(parent, self._record(parent))
+        if parent not in self.shared:
+            self.shared[parent] = _tags_of(parent, self.context.instance.get_latest_data_version_record(CATALOGUE))
+        return self.shared[parent]
+
+    def judged(self, asset: str) -> AssetCheckEvaluationTargetMaterializationData | None:
+        """Return the event of the output that a verdict is about; without it the UI has the check as missing."""
+        if asset in self.versions:
+            storage_id = self._storage_id(asset)
+            if storage_id is not None:
+                return _target(storage_id, self.context.run.run_id, time.time())
+        record = self._record(asset)
+        if record is None:
+            return None
+        return _target(record.storage_id, record.run_id, record.timestamp)
+
+    def _storage_id(self, asset: str) -> int | None:
+        if asset not in self._storage_ids:
+            latest = self.context.instance.event_log_storage.get_latest_storage_id_by_partition(
+                dg.AssetKey(asset), dg.DagsterEventType.ASSET_MATERIALIZATION, {self.eid}
+            )
+            self._storage_ids[asset] = latest.get(self.eid)
+        return self._storage_ids[asset]
+
+    def _record(self, asset: str) -> dg.EventLogRecord | None:
+        if asset not in self._earlier:
+            key = dg.AssetKey(asset)
+            self._earlier[asset] = self.context.instance.get_latest_data_version_record(key, partition_key=self.eid)
+        return self._earlier[asset]
+
+
+def _target(storage_id: int, run_id: str, timestamp: float) -> AssetCheckEvaluationTargetMaterializationData:
+    return AssetCheckEvaluationTargetMaterializationData(storage_id=storage_id, run_id=run_id, timestamp=timestamp)
+
+
+def _tags_of(parent: str, record: dg.EventLogRecord | None) -> dict[str, str]:
+    """Return the tags for an event that this run did not make."""
+    if record is None or record.asset_materialization is None:
+        return {}
+    return _tags_for(parent, (record.asset_materialization.tags or {}).get(DATA_VERSION_TAG), record.storage_id)
 
 
 def _tags_for(parent: str, version: str | None, storage_id: int | None) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Runs of the graph in the calling process: what the command line does without webserver and daemon."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -76,6 +76,11 @@ class LocalRuns:
     def collect(self) -> None:
         """Bring the collected tables and the standing of all sessions up to date."""
         self._run("collect")
+
+    def unreported(self, eids: Iterable[str]) -> set[str]:
+        """Return the sessions whose latest errors were never reported to Dagster, though they may be stored."""
+        key = dg.AssetKey("session_errors")
+        return set(eids) - set(self.instance.event_log_storage.get_materialized_partitions(key))
 
     def sessions(self, eids: Sequence[str], *, reprocess: bool = False) -> SessionsRun:
         """Take sessions through the session step.

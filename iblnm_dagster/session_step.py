@@ -76,7 +76,7 @@ def build_session_step(progress: Progress | None = None) -> dg.AssetsDefinition:
         eids = list(config.eids) or list(context.partition_keys)
         selected = frozenset(key.to_user_string() for key in context.selected_asset_keys)
         catalogue = root.catalogue()
-        events = SessionEvents(context, single=context.has_tag("dagster/partition"))
+        events = SessionEvents(context, single="dagster/partition" in context.run.tags)
         known = [eid for eid in eids if eid in catalogue.sessions]
         if not selected:
             yield from _stored_verdicts(events, catalogue.tasks(known))

@@ -43,14 +43,14 @@ def update(root: Root, request: Request) -> SessionsRun:
     with printing.session_progress() as progress, LocalRuns(root, progress) as runs:
         runs.catalogue()
         catalogue = Catalogue.load(root)
-        eids = _chosen(catalogue, request)
+        eids = _chosen(catalogue, request, runs.unreported(catalogue.sessions))
         result = runs.sessions(eids, reprocess=request.reprocess or request.failed)
         runs.collect()
     errors = read_table(root.path, ERRORS, columns=["eid", "severity"])
     return replace(result, standing_failed=errors[errors["severity"] == "fatal"]["eid"].nunique())
 
 
-def _chosen(catalogue: Catalogue, request: Request) -> list[str]:
+def _chosen(catalogue: Catalogue, request: Request, unreported: set[str]) -> list[str]:
     unknown = [eid for eid in request.eids if eid not in catalogue.sessions]
     if unknown:
         raise ConfigurationError(f"not in the catalogue of {catalogue.root.path}: {', '.join(unknown)}")
@@ -61,4 +61,6 @@ def _chosen(catalogue: Catalogue, request: Request) -> list[str]:
         return [eid for eid in eids if eid in failed]
     if request.eids or request.reprocess:
         return eids
-    return catalogue.due()
+    # what a killed run had stored but not yet reported is adopted
+    due = set(catalogue.due()) | unreported
+    return [eid for eid in eids if eid in due]

@@ -18,14 +18,6 @@ _CHROMIUM_OPTIONS = [
 ]
 
 
-def pytest_collection_modifyitems(items):
-    """Servers and browser take the whole machine: one worker runs all of these tests."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("servers"))
-
-
 @pytest.fixture(scope="session")
 def browser():
     """Headless Chromium; without one these tests cannot say anything."""

@@ -10,12 +10,14 @@ from iblnm_core.root import create_root
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_core.storage.session_file import SessionFile
 
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("servers")]
+
 SESSIONS = 36
 
-# what the page sends when one run over a range of partitions is launched
+# the mutation that starts single runs, here one over a range of partitions: a backfill would wait for the daemon
 LAUNCH = """mutation($params: ExecutionParams!) {
     launchPipelineExecution(executionParams: $params) {__typename ... on LaunchRunSuccess {run {runId}}}}"""
-# what the button *Terminate* of a run's page sends
+# the mutation for ending runs; no button is pressed, so that the moment is exact
 TERMINATE = """mutation($runId: String!) {
     terminateRuns(runIds: [$runId], terminatePolicy: SAFE_TERMINATE) {
         ... on TerminateRunsResult {terminateRunResults {__typename}}}}"""

@@ -15,6 +15,8 @@ from iblnm_core.schemas import ERRORS, SESSION_INDEX, SESSION_STATUS, SESSIONS
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_core.storage.tables import read_table
 
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("servers")]
+
 RESPONSES = "/assets/responses?view=partitions"
 TRIALS = "alf/task_00/_ibl_trials.table.pqt"
 
@@ -72,7 +74,10 @@ def runs_end(server):
 def test_the_graph_shows_every_asset(reader):
     names = [SESSION_INDEX.name, SESSIONS.name, *OUTPUTS, *COLLECTED, SESSION_STATUS.name]
     reader.open("/asset-groups")
-    for arrow in reader.page.locator("button:has([aria-label=arrow_drop_down][style*=rotate])").all():
+    arrows = reader.page.locator("button:has([aria-label=arrow_drop_down][style*=rotate])")
+    # the last of the three groups
+    arrows.nth(2).wait_for()
+    for arrow in arrows.all():
         arrow.click()
     for name in names:
         reader.page.locator(f'[title="{name}"]').first.wait_for()
@@ -110,7 +115,7 @@ def test_a_failed_check_says_why(reader, cohort):
     reader.page.locator(f'[title="{cohort.broken}"]').last.click()
     reader.page.get_by_text("error_type").first.wait_for()
     text = reader.text()
-    for said in ("InsufficientTrials", "message", "measured", "60", "threshold", "90"):
+    for said in ("InsufficientTrials", "message", "n_trials=60 < MIN_NTRIALS=90", "measured", "threshold"):
         assert said in text
 
 
