@@ -16,6 +16,7 @@ from iblnm_core.session.outputs import DATASET_KINDS
 EXISTENCE_ONLY = frozenset({"raw_task"})
 """Kinds whose presence matters, not their content."""
 
+_UNREADABLE = (-1, -1)
 _TRANSIENT = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENETUNREACH}
 
 
@@ -36,21 +37,23 @@ class SessionInputs:
             kind: tuple(sorted(path for path in listed if re.fullmatch(pattern, path)))
             for kind, pattern in DATASET_KINDS.items()
         }
+        # as first seen, before any reading: a file that changes meanwhile is due at the next look
+        self._seen: dict[str, tuple[int, int] | None] = {}
         self._contents: dict[str, bytes] = {}
         self._digests: dict[str, str] = {}
 
     def paths(self, kind: str) -> tuple[str, ...]:
         """Return the listed datasets of a kind that are really there."""
-        return tuple(path for path in self._paths[kind] if self._exists(path))
+        return tuple(path for path in self._paths[kind] if self._status(path) is not None)
 
     def found(self, kinds: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Return size (bytes) and modification time (ns) of all datasets of some kinds."""
         result = {}
         for kind in sorted(kinds):
             for path in self.paths(kind):
-                status = (self.folder / path).stat()
-                existence_only = kind in EXISTENCE_ONLY
-                result[path] = (0, 0) if existence_only else (status.st_size, status.st_mtime_ns)
+                status = self._status(path)
+                if status is not None:
+                    result[path] = (0, 0) if kind in EXISTENCE_ONLY else status
         return result
 
     def files(self, kinds: Iterable[str]) -> tuple[InputFile, ...]:
@@ -126,14 +129,20 @@ class SessionInputs:
             )
         return paths[0]
 
-    def _exists(self, path: str) -> bool:
-        try:
-            (self.folder / path).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as error:
-            self._refuse_transient(path, error)
-        return True
+    def _status(self, path: str) -> tuple[int, int] | None:
+        """Return size and modification time of a dataset as first seen, None when it is not there."""
+        if path not in self._seen:
+            try:
+                status = (self.folder / path).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                self._seen[path] = None
+            except OSError as error:
+                self._refuse_transient(path, error)
+                # it is there in some way; reading it will say what is wrong
+                self._seen[path] = _UNREADABLE
+            else:
+                self._seen[path] = (status.st_size, status.st_mtime_ns)
+        return self._seen[path]
 
     def _read(self, path: str) -> bytes:
         if path not in self._contents:

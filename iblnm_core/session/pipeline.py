@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iblnm_core.errors import CorruptArtifact, IblnmError
+from iblnm_core.errors import RULES, CorruptArtifact, IblnmError
 from iblnm_core.parameters import Parameters
 from iblnm_core.session import layout, stages
 from iblnm_core.session.fingerprint import (
@@ -169,17 +169,16 @@ class _SessionRun:
         return frozenset(due)
 
     def _is_due(self, name: str) -> bool:
-        stored = self.provenance.get(name)
-        found = self.inputs.found(dataset_kinds(name))
-        reason = why_due(name, stored, self.task.row, self.task.parameters, found)
-        if reason != "input" or stored is None:
+        reason = self._why_due(name)
+        if reason != "input":
             return reason is not None
         # size or time of an input differ: only its content decides
-        return stored.fingerprint != self._fingerprint(name)
-
-    def _fingerprint(self, name: str) -> str:
         files = self.inputs.files(dataset_kinds(name))
-        return fingerprint(name, self.task.row, self.task.parameters, files)
+        return self.provenance[name].fingerprint != fingerprint(name, self.task.row, self.task.parameters, files)
+
+    def _why_due(self, name: str) -> str | None:
+        found = self.inputs.found(dataset_kinds(name))
+        return why_due(name, self.provenance.get(name), self.task.row, self.task.parameters, found)
 
     def _compute(self, due: frozenset[str]) -> SessionReport:
         if not due and self.memo_is_current():
@@ -273,6 +272,7 @@ class _SessionRun:
             provenance, verdicts = _ledger(stored)
             judged = {name: v for name, v in self.judge.verdicts.items() if self.standing.get(name) is not v}
             merged = {name: v for name, v in verdicts.items() if v.asset not in due} | judged
+            merged = {name: merged[name] for name in RULES if name in merged}
             known = dict(provenance)
             for name, entry in fresh.items():
                 if name in due or (name in known and known[name].fingerprint == entry.fingerprint):
@@ -291,7 +291,7 @@ class _SessionRun:
     def _fresh_provenance(self, due: frozenset[str]) -> dict[str, Provenance]:
         fresh = {}
         owners = {owner_of_part(path) for path in self.parts}
-        # an output whose memo of input sizes and times is old, though its content is current, gets a new memo
+        # an output whose inputs have new times and the old content gets a new memo of them
         for name in [name for name in COMPUTED if name in due or name in self.provenance]:
             if name in due:
                 if name in self.judge.stopped:
@@ -300,7 +300,7 @@ class _SessionRun:
                     fresh[name] = self._provenance_of(name, "stored", None)
                 else:
                     fresh[name] = self._provenance_of(name, "stopped", self._stopping_error(name))
-            elif not self._is_due(name):
+            elif self._why_due(name) == "input" and not self._is_due(name):
                 entry = self.provenance[name]
                 fresh[name] = self._provenance_of(name, entry.state, entry.stopped_by, entry.summary)
         return fresh
@@ -335,18 +335,7 @@ class _SessionRun:
 
     def memo_is_current(self) -> bool:
         """Whether sizes and times of all inputs are as stored, so that the next look needs no reading."""
-        names = [name for name in COMPUTED if name in self.provenance]
-        return all(
-            why_due(
-                name,
-                self.provenance[name],
-                self.task.row,
-                self.task.parameters,
-                self.inputs.found(dataset_kinds(name)),
-            )
-            != "input"
-            for name in names
-        )
+        return all(self._why_due(name) != "input" for name in COMPUTED if name in self.provenance)
 
     def _stored_ledger(self) -> tuple[Mapping[str, Provenance], Mapping[str, Verdict]]:
         try:

@@ -76,7 +76,7 @@ class LocalSource:
         )
         folder = self.cache / relative
         # the tables may be older than the folders
-        datasets = tuple(sorted(path for path in listed if _is_below(path) and (folder / path).exists()))
+        datasets = tuple(sorted(path for path in listed if _is_below(path) and _is_there(folder / path)))
         details = self._details.get(eid, {})
         description = _read_description(folder / DESCRIPTION) if DESCRIPTION in datasets else {}
         regions, region_source = _regions(folder, datasets, description)
@@ -139,6 +139,17 @@ def _is_below(path: str) -> bool:
     """Whether a dataset path stays inside the session folder."""
     pure = PurePosixPath(path)
     return not pure.is_absolute() and ".." not in pure.parts
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file is there, readable or not: what cannot be read is its session's verdict, not the end of a listing."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _read_description(path: Path) -> Mapping[str, Any]:

@@ -169,6 +169,16 @@ def test_a_folder_in_the_place_of_a_file_cannot_be_read(session):
     )
 
 
+def test_a_folder_that_cannot_be_entered_is_said_for_its_session_alone(session):
+    # a link to itself is unreadable for everybody, root included
+    shutil.rmtree(session.folder / "alf/task_00")
+    (session.folder / "alf/task_00").symlink_to("task_00")
+    report = session.run()
+    finding = errors_of(report)["trials", "CorruptDataset"]
+    assert finding.error_message == f"{TRIALS}: cannot be read: Too many levels of symbolic links; expected a file"
+    assert report.verdicts["photometry_available"].passed
+
+
 def test_a_session_folder_that_is_gone_lacks_everything(session):
     shutil.rmtree(session.folder)
     found = errors_of(session.run())
