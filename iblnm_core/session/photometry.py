@@ -100,6 +100,11 @@ def recording_from_tables(signal: "pa.Table", locations: "pa.Table", parameters:
     bands, in_bands = {}, np.zeros(len(times), bool)
     for name in (parameters.signal_band, parameters.reference_band):
         mask = codes == names.index(name) if name in names else np.zeros(len(times), bool)
+        if not mask.any():
+            found = ", ".join(str(found) for found in names if found not in _DARK) or "none"
+            raise DegenerateSignal(
+                f"{SIGNAL_NAME}: no frame of band {name}; found {found}", measured=found, threshold=name
+            )
         bands[name] = _band(name, times[mask], values[mask])
         in_bands |= mask
     _check_finite(times, values, in_bands, rois, regions)
@@ -117,6 +122,8 @@ def _located_rois(locations: "pa.Table") -> tuple[tuple[str, ...], tuple[str, ..
     for roi, region in zip(rois, regions, strict=True):
         if not region:
             raise CorruptDataset(f"{LOCATIONS_NAME}: ROI {roi} has no brain region; expected its name")
+        if rois.count(roi) > 1:
+            raise CorruptDataset(f"{LOCATIONS_NAME}: ROI {roi} is listed {rois.count(roi)} times; expected once")
     if not rois:
         raise CorruptDataset(f"{LOCATIONS_NAME}: 0 rows; expected one per fibre", measured=0, threshold=1)
     return rois, regions
@@ -159,8 +166,6 @@ def _band_codes(signal: "pa.Table") -> tuple[NDArray[np.int64], list[str | None]
 
 
 def _band(name: str, times: NDArray[np.float64], values: NDArray[np.float64]) -> Band:
-    if not len(times):
-        raise DegenerateSignal(f"{SIGNAL_NAME}: no frame of band {name}; expected about half of all", measured=0)
     backwards = np.flatnonzero(~(np.diff(times) > 0))
     if backwards.size:
         at = times[backwards[0]]
@@ -203,8 +208,8 @@ def _invalid_samples(signal: "pa.Table") -> int:
 def match_regions(columns: Sequence[str], regions: Sequence[str]) -> tuple[int, ...]:
     """Return, for each signal column, the position of its brain region in the session's list.
 
-    A column matches a region of the same name, or a single one that adds a hemisphere to it. Two fibres in regions of
-    one name are taken in their order.
+    A column matches regions of the same name, or else those of the only name that adds a hemisphere to it. Fibres in
+    regions of one name are taken in their order. See `docs/methods/raw_quality.md`.
 
     Parameters
     ----------
@@ -213,51 +218,80 @@ def match_regions(columns: Sequence[str], regions: Sequence[str]) -> tuple[int, 
     regions : sequence of str
         Regions of the catalogue row; when empty, the columns stand for themselves.
 
+    Returns
+    -------
+    tuple of int
+        As long as `columns`, each position at most once.
+
     Raises
     ------
     AmbiguousRegionMapping
-        When a column matches none or several.
+        When a column matches no name or several, or more columns match a name than the session has fibres there.
     """
     if not regions:
         return tuple(range(len(columns)))
-    free = dict(enumerate(regions))
-    matched = []
+    names = [normalise_region(region) for region in regions]
+    matched: list[int] = []
     for column in columns:
-        exact = [index for index, region in free.items() if region == column]
-        without_side = [index for index, region in free.items() if split_region(region)[0] == column]
-        candidates = exact[:1] or without_side
-        if len(candidates) != 1:
-            problem = (
-                f"matches multiple entries in brain_region {list(regions)}: {[regions[i] for i in candidates]}"
-                if candidates
-                else f"has no match in brain_region {list(regions)}"
-            )
+        name = _only_match(normalise_region(column), column, names)
+        free = [index for index, other in enumerate(names) if other == name and index not in matched]
+        if not free:
             raise AmbiguousRegionMapping(
-                f"Photometry column '{column}' {problem}", measured=len(candidates), threshold=1
+                f"Photometry column '{column}' has no match in brain_region {names} that other columns have not taken",
+                measured=0,
+                threshold=1,
             )
-        matched.append(candidates[0])
-        del free[candidates[0]]
+        matched.append(free[0])
     return tuple(matched)
+
+
+def _only_match(region: str, column: str, names: Sequence[str]) -> str:
+    """Return the one name that a column's region stands for."""
+    if region in names:
+        return region
+    with_side = [name for name in dict.fromkeys(names) if split_region(name)[0] == region]
+    if len(with_side) != 1:
+        problem = (
+            f"matches multiple entries in brain_region {list(names)}: {with_side}"
+            if with_side
+            else f"has no match in brain_region {list(names)}"
+        )
+        raise AmbiguousRegionMapping(f"Photometry column '{column}' {problem}", measured=len(with_side), threshold=1)
+    return with_side[0]
 
 
 def restrict_to_session(recording: Recording, trials: pd.DataFrame, parameters: PhotometryParameters) -> Recording:
     """Cut both bands to the session with a margin on either side, bounds excluded.
 
+    See `docs/methods/raw_quality.md`. Bands may come out empty: `check_trials_inside` judges what is left.
+
+    Parameters
+    ----------
+    recording : Recording
+    trials : DataFrame
+        Columns `intervals_0` and `intervals_1`: start and end of each trial, s, session clock.
+    parameters : PhotometryParameters
+
+    Returns
+    -------
+    Recording
+
     Raises
     ------
     TrialsNotInPhotometryTime
-        When no trial interval is known, or no frame lies inside.
+        When start or end of the session is unknown.
     """
     if parameters.session_bounds == "finite_extremes":
         first, last = trials["intervals_0"].min(), trials["intervals_1"].max()
     else:
         first, last = trials["intervals_0"].iloc[0], trials["intervals_1"].iloc[-1]
+    if not (np.isfinite(first) and np.isfinite(last)):
+        raise _outside(first, last, recording.bands[parameters.signal_band].times)
     low, high = first - parameters.seconds_before_first_trial, last + parameters.seconds_after_last_trial
     bands = {}
     for name, band in recording.bands.items():
         inside = slice(np.searchsorted(band.times, low, "right"), np.searchsorted(band.times, high, "left"))
-        known = np.isfinite(low) and np.isfinite(high)
-        bands[name] = Band(band.times[inside], band.values[inside]) if known else Band(band.times[:0], band.values[:0])
+        bands[name] = Band(band.times[inside], band.values[inside])
     if parameters.band_pairing == "position":
         n = min(len(band.times) for band in bands.values())
         bands = {name: Band(band.times[:n], band.values[:n]) for name, band in bands.items()}
@@ -272,10 +306,16 @@ def check_trials_inside(recording: Recording, trials: pd.DataFrame, parameters: 
     TrialsNotInPhotometryTime
     """
     times = recording.bands[parameters.signal_band].times
-    start, end = (times[0], times[-1]) if len(times) else (np.nan, np.nan)
     first, last = trials["stimOn_times"].min(), trials["feedback_times"].max()
-    if not (first >= start and last <= end):
-        message = f"Trials [{first:.1f}, {last:.1f}] outside photometry [{start:.1f}, {end:.1f}]"
-        raise TrialsNotInPhotometryTime(
-            message, measured=f"{first:.1f}, {last:.1f}", threshold=f"{start:.1f}, {end:.1f}"
-        )
+    # a comparison with not-a-number is false: unknown times are not inside
+    if not (len(times) and first >= times[0] and last <= times[-1]):
+        raise _outside(first, last, times)
+
+
+def _outside(first: float, last: float, times: NDArray[np.float64]) -> TrialsNotInPhotometryTime:
+    start, end = (times[0], times[-1]) if len(times) else (np.nan, np.nan)
+    return TrialsNotInPhotometryTime(
+        f"Trials [{first:.1f}, {last:.1f}] outside photometry [{start:.1f}, {end:.1f}]",
+        measured=f"{first:.1f}, {last:.1f}",
+        threshold=f"{start:.1f}, {end:.1f}",
+    )

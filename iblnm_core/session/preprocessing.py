@@ -66,7 +66,8 @@ def preprocess(
     Raises
     ------
     DegenerateSignal
-        When either band is too short or constant, or nothing is left after correction.
+        When either band is too short or constant, its times do not increase, its slow course is not positive, or
+        nothing that varies is left after correction.
     """
     from scipy.interpolate import PchipInterpolator
 
@@ -99,6 +100,13 @@ def _check_processable(name: str, times: Array, values: Array, parameters: Prepr
             measured=len(times),
             threshold=minimum,
         )
+    backwards = int(np.count_nonzero(~(np.diff(times) > 0)))
+    if backwards:
+        raise DegenerateSignal(
+            f"times of the {name} band do not increase {backwards} times; expected increasing times",
+            measured=backwards,
+            threshold=0,
+        )
     if np.ptp(values) == 0:
         raise DegenerateSignal(
             f"{name} band is constant at {values[0]:g}; expected a signal that varies", measured=0, threshold=0
@@ -119,6 +127,11 @@ def remove_bleaching(times: Array, values: Array, parameters: PreprocessingParam
     Returns
     -------
     ndarray of float64, (n,)
+
+    Raises
+    ------
+    DegenerateSignal
+        When the slow course is not positive throughout, so that there is nothing to be relative to.
     """
     from scipy.signal import butter, sosfiltfilt
 
@@ -128,6 +141,13 @@ def remove_bleaching(times: Array, values: Array, parameters: PreprocessingParam
     if parameters.bleaching_padding_s is not None:
         padding = min(round(parameters.bleaching_padding_s * rate), len(values) - 1)
     baseline = sosfiltfilt(sections, values, padlen=padding)
+    lowest = float(baseline.min())
+    if not lowest > 0:
+        raise DegenerateSignal(
+            f"slow course of the band falls to {lowest:g}; expected it above 0, as the change is relative to it",
+            measured=lowest,
+            threshold=0,
+        )
     change: Array = (values - baseline) / baseline
     return change
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from iblnm_core.errors import BandInversion, DegenerateSignal, EarlySamples, LedStateGap, SessionError, UnknownRawLayout
+from iblnm_core.errors import (
+    BandInversion,
+    CorruptDataset,
+    DegenerateSignal,
+    EarlySamples,
+    LedStateGap,
+    SessionError,
+    UnknownRawLayout,
+)
 from iblnm_core.parameters import RawQualityParameters
 
 if TYPE_CHECKING:
@@ -65,18 +73,31 @@ def is_known_layout(names: Sequence[str]) -> bool:
 def raw_frames_from_table(table: "pa.Table") -> RawFrames:
     """Return frame times and LED states from a raw table of any known layout.
 
+    See `docs/methods/raw_quality.md`.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        One row per frame; the first, with all LEDs on, is left out.
+
+    Returns
+    -------
+    RawFrames
+
     Raises
     ------
     UnknownRawLayout
-        When the columns are of none.
+        When the columns are of no known layout.
+    CorruptDataset
+        When times or LED states are missing or no numbers.
     DegenerateSignal
         When there are fewer than three frames.
     """
     names = set(table.column_names)
     for layout in _LAYOUTS:
         if names.issuperset(layout):
-            times = table.column(layout[1]).to_numpy().astype(np.float64)[1:]
-            states = table.column(layout[2]).to_numpy().astype(np.int64)[1:]
+            times = _frame_numbers(table, layout[1])
+            states = _frame_numbers(table, layout[2]).astype(np.int64)
             if len(times) < 3:
                 raise DegenerateSignal(
                     f"{DATASET_NAME}: {len(times) + 1} frames; expected a recording", measured=len(times)
@@ -84,6 +105,24 @@ def raw_frames_from_table(table: "pa.Table") -> RawFrames:
             return RawFrames(times, states)
     known = "; ".join(", ".join(layout) for layout in _LAYOUTS)
     raise UnknownRawLayout(f"{DATASET_NAME}: columns {', '.join(table.column_names)}; known layouts are {known}")
+
+
+def _frame_numbers(table: "pa.Table", name: str) -> NDArray[np.float64]:
+    """Return a column without its first frame; one missing time would make all comparisons with the median false."""
+    import pyarrow as pa
+
+    kind = table.schema.field(name).type
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+        raise CorruptDataset(f"{DATASET_NAME}: column {name} is {kind}; expected numbers")
+    values: NDArray[np.float64] = table.column(name).to_numpy().astype(np.float64)[1:]
+    missing = int(np.count_nonzero(~np.isfinite(values)))
+    if missing:
+        raise CorruptDataset(
+            f"{DATASET_NAME}: column {name} is not finite in {missing} of {len(values)} frames; expected a number in each",
+            measured=missing,
+            threshold=0,
+        )
+    return values
 
 
 def known_led_states(states: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -136,9 +175,9 @@ def check_led_states(counts: RawCounts) -> None:
     LedStateGap
     """
     if counts.n_gaps:
-        plural = "" if counts.n_gaps == 1 else "s"
+        gaps, frames = ("" if count == 1 else "s" for count in (counts.n_gaps, counts.n_gap_frames))
         raise LedStateGap(
-            f"{counts.n_gaps} gap{plural}, {counts.n_gap_frames} frames of unknown LED state",
+            f"{counts.n_gaps} gap{gaps}, {counts.n_gap_frames} frame{frames} of unknown LED state",
             measured=counts.n_gap_frames,
             threshold=0,
         )

@@ -1,7 +1,8 @@
 """Peri-event responses: windows of a regular signal around events, and what is done to them before averaging."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -86,7 +87,7 @@ def peri_event(
     start, end = window_s
     if end_times is not None:
         lengths = end_times - event_times
-        end = float(np.nanmax(lengths)) if np.isfinite(lengths).any() else abs(start)
+        end = float(lengths[np.isfinite(lengths)].max()) if np.isfinite(lengths).any() else abs(start)
     steps = np.arange(round(start * rate), round(end * rate))
     offsets = steps / rate
     rows = np.full((len(event_times), len(steps)), np.nan)
@@ -126,3 +127,67 @@ def extract_responses(
     rate = round(1 / np.median(np.diff(times)))
     numbers = trials.index.to_numpy(np.int64)
     return Responses(tuple(events), offsets, numbers, np.stack(rows), rate, parameters.window_s)
+
+
+def mask_after_next_event(responses: Responses, trials: pd.DataFrame, events: Sequence[str]) -> Responses:
+    """Blank, in every trial, the samples that come after the trial's next event.
+
+    See `docs/methods/responses.md`. Comes before `subtract_baseline`: a next event that precedes its own takes the
+    baseline with it.
+
+    Parameters
+    ----------
+    responses : Responses
+    trials : DataFrame
+        One column per event, s; indexed by trial number.
+    events : sequence of str
+        Events in the order they have in a trial. Each is masked by the one that follows it here, the last by none.
+
+    Returns
+    -------
+    Responses
+        Samples later than the next event are not a number; one at its very time stays. A trial without the next event
+        is not masked.
+    """
+    trials = trials.loc[responses.trials]
+    values = responses.values.copy()
+    for event, following in pairwise(events):
+        if event in responses.events:
+            until = (trials[following] - trials[event]).to_numpy(np.float64)
+            values[responses.events.index(event), responses.times > until[:, None]] = np.nan
+    return replace(responses, values=values)
+
+
+def subtract_baseline(responses: Responses, window_s: tuple[float, float]) -> Responses:
+    """Subtract the mean of each trial over a window before the event.
+
+    See `docs/methods/responses.md`.
+
+    Parameters
+    ----------
+    responses : Responses
+    window_s : tuple of float
+        Start (included) and end (excluded) relative to the event.
+
+    Returns
+    -------
+    Responses
+        A trial whose baseline is unknown in all samples is not a number; single missing samples are left out.
+
+    Raises
+    ------
+    ValueError
+        When the window holds no sample.
+    """
+    first, last = np.searchsorted(responses.times, window_s, side="left")
+    if first >= last:
+        raise ValueError(
+            f"baseline window {window_s} holds no sample; responses reach from {responses.times[0]:g} s to "
+            f"{responses.times[-1]:g} s"
+        )
+    before = responses.values[..., first:last]
+    known = ~np.isnan(before)
+    counts = known.sum(axis=-1, keepdims=True)
+    totals = np.where(known, before, 0.0).sum(axis=-1, keepdims=True)
+    means = np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0)
+    return replace(responses, values=responses.values - means)
