@@ -19,8 +19,9 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install
 	$(BIN)/iblnm demo --root $(ROOT)
 
+# the tests of one file may tell one story on one server: they stay together
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

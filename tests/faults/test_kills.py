@@ -75,7 +75,6 @@ def catalogue_of(root):
     return Catalogue.load(root)
 
 
-@pytest.mark.xdist_group("kills")
 def test_a_killed_run_leaves_no_process_and_the_next_one_adopts_what_was_finished(tmp_path, copies):
     made = copies(tmp_path / "cache", 30)
     root = create_root(tmp_path / "root", cache=made.cache)
@@ -110,7 +109,6 @@ def _reprocess_for_ever(tasks, warm):
             warm.set()
 
 
-@pytest.mark.xdist_group("kills")
 def test_nothing_is_partial_after_fifty_kills_at_random_moments(tmp_path, copies):
     made = copies(tmp_path / "cache", 3)
     root = create_root(tmp_path / "root", cache=made.cache)
@@ -135,7 +133,6 @@ def test_nothing_is_partial_after_fifty_kills_at_random_moments(tmp_path, copies
     assert left == []
 
 
-@pytest.mark.xdist_group("kills")
 def test_whole_runs_killed_early_and_late_leave_no_worker(tmp_path, copies):
     """Also while modules are still being imported and workers being started."""
     made = copies(tmp_path / "cache", 4)

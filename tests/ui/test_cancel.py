@@ -10,7 +10,7 @@ from iblnm_core.root import create_root
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_core.storage.session_file import SessionFile
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("servers")]
+pytestmark = pytest.mark.browser
 
 SESSIONS = 36
 

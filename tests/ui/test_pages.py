@@ -15,7 +15,7 @@ from iblnm_core.schemas import ERRORS, SESSION_INDEX, SESSION_STATUS, SESSIONS
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_core.storage.tables import read_table
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("servers")]
+pytestmark = pytest.mark.browser
 
 RESPONSES = "/assets/responses?view=partitions"
 TRIALS = "alf/task_00/_ibl_trials.table.pqt"
