@@ -71,9 +71,12 @@ def test_errors_belong_to_their_task_whether_they_can_travel_or_not():
 
 
 def test_an_error_of_the_consumer_ends_the_workers():
-    with pytest.raises(RuntimeError, match="consumer"):
+    def consume():
         for _ in run_tasks(tasks.sleep_and_return, range(100), workers=2):
             raise RuntimeError("consumer")
+
+    with pytest.raises(RuntimeError, match="consumer"):
+        consume()
     assert gone_within(5, workers_of_this_process)
 
 
