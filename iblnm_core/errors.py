@@ -126,6 +126,10 @@ class UnknownRawLayout(SessionError):
     """The raw frames have none of the known column layouts."""
 
 
+class FewUniqueSamples(SessionError):
+    """A band takes so few distinct values that the camera hardly resolved its signal."""
+
+
 class LedStateGap(SessionError):
     """Frames whose LED state is unknown."""
 
@@ -313,6 +317,12 @@ _RULES = (
         "photometry_qc",
         "LEDs alternate, and no frame comes early.",
         _fatal(BandInversion, EarlySamples, stops=_SIGNAL),
+    ),
+    Rule(
+        "unique_samples",
+        "photometry_qc",
+        "Every band takes enough distinct values.",
+        _advisory(FewUniqueSamples),
     ),
     Rule(
         "signal_processable",

@@ -37,6 +37,8 @@ class PhotometryParameters:
     """Signal kept after the last trial ends."""
     session_bounds: Literal["finite_extremes", "first_and_last_trial"] = "finite_extremes"
     """Session start and end: extremes of the known trial intervals, or those of the first and last row."""
+    invalid_frames: Literal["missing", "used"] = "missing"
+    """Frames that the extraction marks as outside the synchronised range: left out, or used like the others."""
     band_pairing: Literal["time", "position"] = "time"
     """Whether signal and reference samples are paired by interpolation in time or by their position."""
 
@@ -50,6 +52,31 @@ class RawQualityParameters:
 
 
 @dataclass(frozen=True)
+class SignalQualityParameters:
+    """Metrics of the recorded bands in sliding windows."""
+
+    window_s: float = 120.0
+    step_s: float = 60.0
+    value: Literal["windows", "windows_and_whole"] = "windows"
+    """A metric's value: mean over the windows, or over the windows and the whole recording as one more."""
+    unique_samples: Literal["raw_median", "detrended_mean"] = "raw_median"
+    """Share of distinct samples: median over windows of the recorded values, or like the other metrics."""
+    minimum_unique_samples: float = 0.05
+    """Smallest share of distinct samples (0-1) that raises no warning."""
+
+
+@dataclass(frozen=True)
+class BleachingFitParameters:
+    """The exponential that describes how fast a recording bleaches; it corrects nothing."""
+
+    bin_s: float = 1.0
+    """The band is averaged in bins of this length before the fit."""
+    shortest_tau_s: float = 10.0
+    longest_tau_recordings: float = 5.0
+    """Longest time constant that is told from a straight line, in lengths of the recording."""
+
+
+@dataclass(frozen=True)
 class PreprocessingParameters:
     """From raw bands to one corrected, z-scored signal on a regular grid."""
 
@@ -58,6 +85,8 @@ class PreprocessingParameters:
     bleaching_padding_s: float | None = 100.0
     """Odd extension at either edge before filtering; null for the filter library's own (a few samples)."""
     sampling_rate_hz: float = 30.0
+    longest_bridged_gap_s: float | None = 0.5
+    """The signal is unknown inside longer gaps between samples; null to interpolate across any."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +107,8 @@ class Parameters:
     trials: TrialParameters = field(default_factory=TrialParameters)
     photometry: PhotometryParameters = field(default_factory=PhotometryParameters)
     raw_quality: RawQualityParameters = field(default_factory=RawQualityParameters)
+    signal_quality: SignalQualityParameters = field(default_factory=SignalQualityParameters)
+    bleaching_fit: BleachingFitParameters = field(default_factory=BleachingFitParameters)
     preprocessing: PreprocessingParameters = field(default_factory=PreprocessingParameters)
     responses: ResponseParameters = field(default_factory=ResponseParameters)
 
@@ -92,8 +123,13 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
     {
         "default": Parameters(),
         "reference": Parameters(
-            photometry=PhotometryParameters(session_bounds="first_and_last_trial", band_pairing="position"),
-            preprocessing=PreprocessingParameters(bleaching_padding_s=None),
+            photometry=PhotometryParameters(
+                session_bounds="first_and_last_trial", band_pairing="position", invalid_frames="used"
+            ),
+            signal_quality=SignalQualityParameters(
+                value="windows_and_whole", unique_samples="detrended_mean", minimum_unique_samples=0.1
+            ),
+            preprocessing=PreprocessingParameters(bleaching_padding_s=None, longest_bridged_gap_s=None),
             responses=ResponseParameters(alignment="next_sample"),
         ),
     }

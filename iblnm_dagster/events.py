@@ -66,11 +66,8 @@ def hash_of(texts: list[str]) -> str:
 def _metadata(report: SessionReport, name: str) -> Mapping[str, Any]:
     entry: Provenance = report.provenance[name]
     counts = {key: int(value) if float(value).is_integer() else value for key, value in entry.summary.items()}
-    steps = {"trials": "trials", "photometry_qc": "photometry", "responses": "responses"}
-    seconds = report.seconds.get(steps.get(name, ""))
-    return {**counts, "adopted": name not in report.computed} | (
-        {"seconds": round(seconds, 4)} if seconds is not None else {}
-    )
+    seconds = [report.seconds[step] for step in OUTPUTS[name].steps if step in report.seconds]
+    return {**counts, "adopted": name not in report.computed} | ({"seconds": round(sum(seconds), 4)} if seconds else {})
 
 
 class SessionEvents:

@@ -25,6 +25,19 @@ def real_session(shared: Path) -> Path:
     return shared / "real_sessions" / "cortexlab" / "Subjects" / "CQ002" / "2024-11-05" / "001"
 
 
+@pytest.fixture
+def real_copy(shared: Path, tmp_path: Path) -> Path:
+    """A ONE cache with a copy of the real session."""
+    from iblnm_core.sources.indexing import index_cache
+
+    cache = tmp_path / "real"
+    shutil.copytree(shared / "real_sessions", cache, copy_function=shutil.copyfile)
+    for path in cache.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    index_cache(cache)
+    return cache
+
+
 @pytest.fixture(scope="session")
 def sound_cache(tmp_path_factory) -> Path:
     """A ONE cache with one sound session of eight minutes and two fibres. Read only: use `copies` to change it."""

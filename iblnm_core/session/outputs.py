@@ -29,6 +29,8 @@ class SessionOutput:
         Columns of the session's catalogue row that shape it; `*` stands for all.
     part : str
         Regular expression of the paths of its parts in the session file.
+    steps : tuple of str
+        Timed steps of the pipeline that make it.
     code_version : str
         Raised whenever the computation changes in a way that changes results.
     """
@@ -41,6 +43,7 @@ class SessionOutput:
     parameters: tuple[str, ...]
     row_fields: tuple[str, ...]
     part: str
+    steps: tuple[str, ...] = ()
     code_version: str = "1"
 
 
@@ -75,6 +78,7 @@ _OUTPUTS = (
         parameters=("trials", "responses"),
         row_fields=("subject",),
         part="trials",
+        steps=("trials",),
     ),
     SessionOutput(
         "photometry_qc",
@@ -82,9 +86,11 @@ _OUTPUTS = (
         "photometry",
         depends=("trials",),
         datasets=("signal", "locations", "raw_frames"),
-        parameters=("photometry", "raw_quality", "preprocessing"),
+        parameters=("photometry", "raw_quality", "signal_quality", "bleaching_fit", "preprocessing"),
         row_fields=("subject", "brain_region"),
         part=r"photometry/[^/]+/qc",
+        steps=("raw_frames", "load", "signal_quality"),
+        code_version="2",
     ),
     SessionOutput(
         "preprocessed_signal",
@@ -95,6 +101,8 @@ _OUTPUTS = (
         parameters=("photometry", "raw_quality", "preprocessing"),
         row_fields=("subject", "brain_region"),
         part=r"photometry/[^/]+/(preprocessed|bands)",
+        steps=("preprocess",),
+        code_version="2",
     ),
     SessionOutput(
         "responses",
@@ -105,6 +113,8 @@ _OUTPUTS = (
         parameters=("responses",),
         row_fields=(),
         part=r"photometry/[^/]+/responses",
+        steps=("responses",),
+        code_version="2",
     ),
     SessionOutput(
         "session_errors",

@@ -54,7 +54,7 @@ class Recording:
     n_stray_frames : int
         Frames under some other combination of LEDs.
     n_invalid_samples : int
-        Frames that the extraction marks as outside the synchronised range.
+        Frames that the extraction marks as outside the synchronised range, used or not.
     """
 
     rois: tuple[str, ...]
@@ -90,26 +90,27 @@ def recording_from_tables(signal: "pa.Table", locations: "pa.Table", parameters:
     SignalNotFinite
         When a signal column holds values that are not numbers.
     DegenerateSignal
-        When a band has no frame, or its times do not increase.
+        When a band has no frame that can be used, or its times do not increase.
     """
     rois, regions = _located_rois(locations)
     _check_signal_columns(signal, rois)
     times = signal.column("times").to_numpy()[1:]
     values = np.column_stack([_roi_values(signal, roi) for roi in rois])[1:]
     codes, names = _band_codes(signal)
+    valid = _valid_frames(signal)
+    usable = valid if parameters.invalid_frames == "missing" else np.ones(len(times), bool)
     bands, in_bands = {}, np.zeros(len(times), bool)
     for name in (parameters.signal_band, parameters.reference_band):
         mask = codes == names.index(name) if name in names else np.zeros(len(times), bool)
-        if not mask.any():
-            found = ", ".join(str(found) for found in names if found not in _DARK) or "none"
-            raise DegenerateSignal(
-                f"{SIGNAL_NAME}: no frame of band {name}; found {found}", measured=found, threshold=name
-            )
+        if not (mask & usable).any():
+            raise _no_frame_of(name, names, int(mask.sum()))
+        mask &= usable
         bands[name] = _band(name, times[mask], values[mask])
         in_bands |= mask
     _check_finite(times, values, in_bands, rois, regions)
     dark = np.isin(codes, [index for index, name in enumerate(names) if name in _DARK])
-    return Recording(rois, regions, bands, int((~in_bands & ~dark).sum()), _invalid_samples(signal))
+    stray = ~in_bands & ~dark & usable
+    return Recording(rois, regions, bands, int(stray.sum()), int((~valid).sum()))
 
 
 def _located_rois(locations: "pa.Table") -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -165,6 +166,17 @@ def _band_codes(signal: "pa.Table") -> tuple[NDArray[np.int64], list[str | None]
     return codes[1:], names
 
 
+def _no_frame_of(band: str, names: Sequence[str | None], n_invalid: int) -> DegenerateSignal:
+    found = ", ".join(str(name) for name in names if name not in _DARK) or "none"
+    if n_invalid:
+        return DegenerateSignal(
+            f"{SIGNAL_NAME}: all {n_invalid} frames of band {band} are marked as outside the synchronised range",
+            measured=n_invalid,
+            threshold=0,
+        )
+    return DegenerateSignal(f"{SIGNAL_NAME}: no frame of band {band}; found {found}", measured=found, threshold=band)
+
+
 def _band(name: str, times: NDArray[np.float64], values: NDArray[np.float64]) -> Band:
     backwards = np.flatnonzero(~(np.diff(times) > 0))
     if backwards.size:
@@ -197,12 +209,13 @@ def _check_finite(
         )
 
 
-def _invalid_samples(signal: "pa.Table") -> int:
+def _valid_frames(signal: "pa.Table") -> NDArray[np.bool_]:
+    """Return which frames but the first lie in the synchronised range; older extractions name the column otherwise."""
     column = next((name for name in ("valid", "include") if name in signal.column_names), None)
     if column is None:
-        return 0
-    flags = signal.column(column).to_numpy(zero_copy_only=False)[1:]
-    return int((flags == 0).sum())
+        return np.ones(signal.num_rows - 1, bool)
+    valid: NDArray[np.bool_] = signal.column(column).to_numpy()[1:] != 0
+    return valid
 
 
 def match_regions(columns: Sequence[str], regions: Sequence[str]) -> tuple[int, ...]:

@@ -3,7 +3,6 @@
 It returns outputs and verdicts and raises for no typed error. Runs in worker processes; knows nothing of Dagster.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from iblnm_core.session.fingerprint import (
 from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.metadata import judge_metadata, judge_paths
 from iblnm_core.session.outputs import COMPUTED, owner_of_part, upstream
+from iblnm_core.session.timing import StepTimes
 from iblnm_core.session.verdicts import Judge, Verdict
 from iblnm_core.storage.session_file import Part, SessionFile, update_session_file
 
@@ -142,7 +142,7 @@ class _SessionRun:
         self.task = task
         self.path = Path(task.file)
         self.inputs = SessionInputs(Path(task.folder), task.datasets)
-        self.seconds: dict[str, float] = {}
+        self.seconds = StepTimes()
         self.parts: dict[str, Part] = {}
         self.summaries: dict[str, dict[str, float]] = {}
         self.judge = Judge()
@@ -150,7 +150,7 @@ class _SessionRun:
         self.provenance, self.verdicts = self._stored_ledger()
 
     def run(self) -> SessionReport:
-        with self._timed("fingerprints"):
+        with self.seconds.step("fingerprints"):
             due = self.what_is_due()
         try:
             return self._compute(due)
@@ -200,13 +200,13 @@ class _SessionRun:
     def _stages(self, due: frozenset[str]) -> None:
         trials: pd.DataFrame | None = None
         signals: dict[int, tuple[str, np.ndarray, np.ndarray]] = {}
-        with self._guarded({"trials"} & due), self._timed("trials"):
+        with self._guarded({"trials"} & due), self.seconds.step("trials"):
             trials = self._trials(due)
         if due & PHOTOMETRY:
-            with self._guarded(PHOTOMETRY), self._timed("photometry"):
+            with self._guarded(PHOTOMETRY):
                 signals = self._photometry(trials)
         if "responses" in due and "responses" not in self.judge.stopped and trials is not None:
-            with self._guarded({"responses"}), self._timed("responses"):
+            with self._guarded({"responses"}), self.seconds.step("responses"):
                 self._responses(trials, signals if due & PHOTOMETRY else self._stored_signals())
 
     def _trials(self, due: frozenset[str]) -> pd.DataFrame | None:
@@ -223,7 +223,9 @@ class _SessionRun:
 
     def _photometry(self, trials: pd.DataFrame | None) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
         regions = tuple(self.task.row["brain_region"])
-        result = stages.process_photometry(self.inputs, regions, trials, self.task.parameters, self.judge)
+        result = stages.process_photometry(
+            self.inputs, regions, trials, self.task.parameters, self.judge, self.seconds
+        )
         # a session without regions in its row still has those of its signal
         by_index = {fiber.fiber_idx: fiber.region for fiber in result.fibers} or dict(enumerate(regions))
         names = layout.region_groups([by_index[index] for index in sorted(by_index)])
@@ -284,7 +286,7 @@ class _SessionRun:
             writes = {**parts, **layout.ledger_parts(self.task.eid, merged.values(), known)}
             return writes, lambda path: owner_of_part(path) in due | gone
 
-        with self._timed("storage"):
+        with self.seconds.step("storage"):
             update_session_file(self.path, self.task.eid, change)
         return report[-1]
 
@@ -353,14 +355,6 @@ class _SessionRun:
             raise
         except Exception as error:  # noqa: BLE001 - a bug in one session must not cost the others
             self.judge.unexpected(error, outputs)
-
-    @contextmanager
-    def _timed(self, step: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - started
 
 
 def _ledger(file: SessionFile | None) -> tuple[Mapping[str, Provenance], Mapping[str, Verdict]]:

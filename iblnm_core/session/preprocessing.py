@@ -21,7 +21,8 @@ class PreprocessedSignal:
     times : ndarray of float64, (m,)
         Regular grid, s, session clock.
     values : ndarray of float64, (m,)
-        z-scored before it was put on the grid, so its own variance is near one, not one.
+        z-scored before it was put on the grid, so its own variance is near one, not one. Not a number inside gaps that
+        are too long to interpolate across.
     sampling_rate_hz : float
     iso_slope, iso_intercept : float
         Line of the signal band on the reference band, both as relative change.
@@ -48,6 +49,7 @@ def preprocess(
     reference: Array,
     parameters: PreprocessingParameters,
     band_pairing: Literal["time", "position"],
+    names: tuple[str, str] = ("signal", "reference"),
 ) -> PreprocessedSignal:
     """Correct a signal for bleaching and for what it shares with the isosbestic reference.
 
@@ -62,6 +64,8 @@ def preprocess(
     parameters : PreprocessingParameters
     band_pairing : {'time', 'position'}
         Whether the reference is interpolated at the signal's times or taken sample by sample.
+    names : tuple of str
+        What the two bands are called in messages.
 
     Raises
     ------
@@ -71,10 +75,10 @@ def preprocess(
     """
     from scipy.interpolate import PchipInterpolator
 
-    for name, times, values in (("signal", signal_times, signal), ("reference", reference_times, reference)):
-        _check_processable(name, times, values, parameters)
-    corrected = remove_bleaching(signal_times, signal, parameters)
-    shared = remove_bleaching(reference_times, reference, parameters)
+    _check_processable(names[0], signal_times, signal, parameters)
+    _check_processable(names[1], reference_times, reference, parameters)
+    corrected = remove_bleaching(signal_times, signal, parameters, names[0])
+    shared = remove_bleaching(reference_times, reference, parameters, names[1])
     if band_pairing == "time":
         shared = np.interp(signal_times, reference_times, shared)
     slope, intercept, explained = fit_isosbestic(corrected, shared)
@@ -82,13 +86,24 @@ def preprocess(
     mean, deviation = float(np.mean(residual)), float(np.std(residual))
     if not (np.isfinite(deviation) and deviation > 0):
         raise DegenerateSignal(
-            f"corrected signal has standard deviation {deviation}; expected a positive one",
+            f"corrected {names[0]} has standard deviation {deviation}; expected a positive one",
             measured=deviation,
             threshold=0,
         )
     grid = np.arange(signal_times[0], signal_times[-1], 1 / parameters.sampling_rate_hz)
     values = PchipInterpolator(signal_times, (residual - mean) / deviation)(grid)
+    if parameters.longest_bridged_gap_s is not None:
+        values[_inside_gaps(grid, signal_times, parameters.longest_bridged_gap_s)] = np.nan
     return PreprocessedSignal(grid, values, parameters.sampling_rate_hz, slope, intercept, explained, mean, deviation)
+
+
+def _inside_gaps(grid: Array, times: Array, longest_bridged_s: float) -> NDArray[np.bool_]:
+    """Return which points of a grid lie strictly between two samples that are too far apart."""
+    wide = np.flatnonzero(np.diff(times) > longest_bridged_s)
+    inside = np.zeros(len(grid), bool)
+    for before, after in zip(times[wide], times[wide + 1], strict=True):
+        inside |= (grid > before) & (grid < after)
+    return inside
 
 
 def _check_processable(name: str, times: Array, values: Array, parameters: PreprocessingParameters) -> None:
@@ -109,11 +124,13 @@ def _check_processable(name: str, times: Array, values: Array, parameters: Prepr
         )
     if np.ptp(values) == 0:
         raise DegenerateSignal(
-            f"{name} band is constant at {values[0]:g}; expected a signal that varies", measured=0, threshold=0
+            f"{name} band is constant at {values[0]:g} (SD 0); expected a signal that varies", measured=0, threshold=0
         )
 
 
-def remove_bleaching(times: Array, values: Array, parameters: PreprocessingParameters) -> Array:
+def remove_bleaching(
+    times: Array, values: Array, parameters: PreprocessingParameters, name: str = "signal"
+) -> Array:
     """Return the relative change of a band against its own slow course.
 
     The slow course is a zero-phase low-pass; the edges are extended by point reflection, far enough for the filter's
@@ -123,6 +140,8 @@ def remove_bleaching(times: Array, values: Array, parameters: PreprocessingParam
     ----------
     times, values : ndarray of float64, (n,)
     parameters : PreprocessingParameters
+    name : str
+        What the band is called in messages.
 
     Returns
     -------
@@ -144,7 +163,7 @@ def remove_bleaching(times: Array, values: Array, parameters: PreprocessingParam
     lowest = float(baseline.min())
     if not lowest > 0:
         raise DegenerateSignal(
-            f"slow course of the band falls to {lowest:g}; expected it above 0, as the change is relative to it",
+            f"slow course of the {name} band falls to {lowest:g}; expected it above 0, as the change is relative to it",
             measured=lowest,
             threshold=0,
         )

@@ -65,7 +65,7 @@ def peri_event(
     Parameters
     ----------
     times, values : ndarray of float64, (m,)
-        Signal on a regular grid, s.
+        Signal on a regular grid, s; not a number where it is unknown.
     event_times : ndarray of float64, (n,)
         s; not a number for a trial without the event.
     window_s : tuple of float
@@ -99,8 +99,10 @@ def peri_event(
         rows[valid] = values[np.clip(first[:, None] + steps, 0, len(values) - 1)]
     else:
         rows[valid] = np.interp(anchors[:, None] + offsets, times, values)
-    if end_times is not None:
-        rows[offsets > (end_times - event_times)[:, None]] = np.nan
+    own = np.full(rows.shape, True) if end_times is None else ~(offsets > (end_times - event_times)[:, None])
+    # a signal is unknown inside its gaps, and a window with a part of one is not completely observed
+    rows[(np.isnan(rows) & own).any(axis=1)] = np.nan
+    rows[~own] = np.nan
     return offsets, rows
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iblnm_core.errors import CorruptDataset, MissingExtractedData, MissingRawData
+from iblnm_core.errors import CorruptDataset, DegenerateSignal, MissingExtractedData, MissingRawData, SessionError
 from iblnm_core.parameters import Parameters
+from iblnm_core.schemas import QC_PHOTOMETRY
+from iblnm_core.session.bleaching import BleachingFit, fit_bleaching
 from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.photometry import (
     SIGNAL_COLUMNS,
@@ -30,6 +32,8 @@ from iblnm_core.session.raw_frames import (
     raw_frames_from_table,
 )
 from iblnm_core.session.responses import Responses, extract_responses
+from iblnm_core.session.signal_quality import BandQuality, band_quality, check_unique_samples
+from iblnm_core.session.timing import StepTimes
 from iblnm_core.session.trials import TRIAL_COLUMNS as TRIAL_INPUT_COLUMNS
 from iblnm_core.session.trials import (
     check_enough_trials,
@@ -65,6 +69,10 @@ class Photometry:
     recording: Recording | None = None
     signals: dict[int, PreprocessedSignal] = field(default_factory=dict)
     """Corrected signals by fibre index."""
+    metrics: dict[tuple[int, str], BandQuality] = field(default_factory=dict)
+    """Metrics by fibre index and band."""
+    bleaching: dict[int, BleachingFit] = field(default_factory=dict)
+    """Exponentials through the signal band by fibre index."""
     quality: pd.DataFrame | None = None
 
 
@@ -89,6 +97,7 @@ def process_photometry(
     trials: pd.DataFrame | None,
     parameters: Parameters,
     judge: Judge,
+    times: StepTimes,
 ) -> Photometry:
     """Load, judge and preprocess the photometry of a session.
 
@@ -99,12 +108,14 @@ def process_photometry(
         Brain regions of the catalogue row, by fibre index.
     trials : DataFrame or None
         Without trials the raw frames are still judged.
-    parameters, judge
-        Decisions; and who gets the verdicts.
+    parameters, judge, times
+        Decisions; who gets the verdicts; and where to note the seconds per step.
     """
     result = Photometry()
-    counts = _judge_raw_frames(inputs, parameters, judge)
-    recording = _load_recording(inputs, parameters, judge)
+    with times.step("raw_frames"):
+        counts = _judge_raw_frames(inputs, parameters, judge)
+    with times.step("load"):
+        recording = _load_recording(inputs, parameters, judge)
     if recording is not None:
         with judge.rule("region_mapping"):
             matched = match_regions(recording.regions, regions)
@@ -114,10 +125,29 @@ def process_photometry(
         with judge.rule("trials_in_photometry_time"):
             result.recording = restrict_to_session(recording, trials, parameters.photometry)
             check_trials_inside(result.recording, trials, parameters.photometry)
+    if result.recording is not None:
+        with times.step("signal_quality"):
+            _measure(result, result.recording, parameters, judge)
     if result.recording is not None and "preprocessed_signal" not in judge.stopped:
-        result.signals = _correct(result.recording, result.fibers, parameters, judge)
+        with times.step("preprocess"):
+            result.signals = _correct(result.recording, result.fibers, parameters, judge)
     result.quality = _quality_rows(result, counts, regions, recording, parameters, judge)
     return result
+
+
+def _measure(result: Photometry, recording: Recording, parameters: Parameters, judge: Judge) -> None:
+    """Add the metrics of every band that lies in the session at all, and judge them."""
+    for fiber in result.fibers:
+        for name, band in recording.bands.items():
+            if len(band.times) >= 3:
+                values = np.ascontiguousarray(band.values[:, fiber.column])
+                result.metrics[fiber.fiber_idx, name] = band_quality(band.times, values, parameters.signal_quality)
+                if name == parameters.photometry.signal_band:
+                    result.bleaching[fiber.fiber_idx] = fit_bleaching(band.times, values, parameters.bleaching_fit)
+    regions = {fiber.fiber_idx: fiber.region for fiber in result.fibers}
+    found = [(band, regions[index], m.values["n_unique_samples"]) for (index, band), m in result.metrics.items()]
+    with judge.rule("unique_samples"):
+        check_unique_samples(found, parameters.signal_quality)
 
 
 def make_responses(
@@ -188,11 +218,12 @@ def _load_recording(inputs: SessionInputs, parameters: Parameters, judge: Judge)
 def _correct(
     recording: Recording, fibers: Sequence[Fiber], parameters: Parameters, judge: Judge
 ) -> dict[int, PreprocessedSignal]:
-    signal = recording.bands[parameters.photometry.signal_band]
-    reference = recording.bands[parameters.photometry.reference_band]
+    names = parameters.photometry.signal_band, parameters.photometry.reference_band
+    signal, reference = (recording.bands[name] for name in names)
     corrected: dict[int, PreprocessedSignal] = {}
-    with judge.rule("signal_processable"):
-        for fiber in fibers:
+    errors: list[SessionError] = []
+    for fiber in fibers:
+        try:
             corrected[fiber.fiber_idx] = preprocess(
                 signal.times,
                 signal.values[:, fiber.column],
@@ -200,8 +231,13 @@ def _correct(
                 reference.values[:, fiber.column],
                 parameters.preprocessing,
                 parameters.photometry.band_pairing,
+                names,
             )
-    return corrected if "preprocessed_signal" not in judge.stopped else {}
+        except DegenerateSignal as error:
+            message = f"{DATASET_NAMES['signal']}: {fiber.region}: {error.message}"
+            errors.append(DegenerateSignal(message, measured=error.measured, threshold=error.threshold))
+    judge.record("signal_processable", errors)
+    return {} if errors else corrected
 
 
 def _quality_rows(
@@ -229,13 +265,42 @@ def _quality_rows(
     }
     rows = []
     for fiber_idx, region in fibers:
-        corrected = result.signals.get(fiber_idx)
+        of_signal_band = _of_signal_band(result, fiber_idx)
         for band in bands:
-            is_signal = band == parameters.photometry.signal_band
-            iso_correlation = corrected.iso_correlation if corrected and is_signal else np.nan
-            row = {"band": band, "brain_region": region, "fiber_idx": fiber_idx, "iso_correlation": iso_correlation}
-            rows.append(row | session_values)
-    return pd.DataFrame(rows).sort_values(["fiber_idx", "band"], ignore_index=True) if rows else None
+            measured = result.metrics.get((fiber_idx, band))
+            row: dict[str, Any] = {"band": band, "brain_region": region, "fiber_idx": fiber_idx, **session_values}
+            row |= {} if measured is None else measured.columns()
+            row |= of_signal_band if band == parameters.photometry.signal_band else {}
+            rows.append(row)
+    return _typed(rows).sort_values(["fiber_idx", "band"], ignore_index=True) if rows else None
+
+
+def _typed(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return quality rows as a frame with the columns of their table, also those that no row has a value for."""
+    columns = {}
+    for column in QC_PHOTOMETRY.columns:
+        values = [row.get(column.name) for row in rows]
+        if column.kind == "text":
+            columns[column.name] = np.array(values, object)
+        elif column.kind == "integer" and not any(value is None or np.isnan(value) for value in values):
+            columns[column.name] = np.array(values, np.int64)
+        else:
+            columns[column.name] = np.array(values, np.float64)
+    return pd.DataFrame(columns).drop(columns="eid")
+
+
+def _of_signal_band(result: Photometry, fiber_idx: int) -> dict[str, Any]:
+    """Return what a quality row has for the signal band only."""
+    corrected, bleaching = result.signals.get(fiber_idx), result.bleaching.get(fiber_idx)
+    row: dict[str, Any] = {} if corrected is None else {"iso_correlation": corrected.iso_correlation}
+    if bleaching is not None:
+        row |= {
+            "bleaching_amplitude": bleaching.amplitude,
+            "bleaching_fit": bleaching.verdict,
+            "bleaching_r_squared": bleaching.r_squared,
+            "bleaching_tau": bleaching.tau_s,
+        }
+    return row
 
 
 def _verdict_text(judge: Judge) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from tests_support.sessions import OneSession, catalogue_of, errors_of
 
 from iblnm_core.cohort.catalogue import build_catalogue, index_frame
 from iblnm_core.cohort.status import Catalogue, source_of
@@ -29,46 +30,11 @@ DESCRIPTION = "_ibl_experiment.description.yaml"
 SIGNAL_OUTPUTS = {"preprocessed_signal", "responses"}
 
 
-def load(root):
-    """Make the catalogue of a root without Dagster."""
-    listing = source_of(root).list_sessions()
-    write_table(root.path, make_table(SESSION_INDEX, index_frame(listing.records)))
-    write_table(root.path, make_table(SESSIONS, build_catalogue(read_table(root.path, SESSION_INDEX))))
-    return Catalogue.load(root)
-
-
-class OneSession:
-    """A root over one copied session, and how that session goes."""
-
-    def __init__(self, root, folder, eid):
-        self.root, self.folder, self.eid = root, folder, eid
-
-    def run(self, **options):
-        return process_session(load(self.root).tasks([self.eid], **options)[0])
-
-    def rewrite(self, path, change):
-        """Replace a parquet dataset by a changed one."""
-        full = self.folder / path
-        table = change(pd.read_parquet(full))
-        full.unlink()
-        (table if isinstance(table, pa.Table) else pa.Table.from_pandas(table)).validate()
-        pq.write_table(table if isinstance(table, pa.Table) else pa.Table.from_pandas(table), full)
-
-    def replace(self, path, content):
-        full = self.folder / path
-        full.unlink()
-        full.write_bytes(content)
-
-
 @pytest.fixture
 def session(tmp_path, copies):
     made = copies(tmp_path / "cache", 1)
     (eid,) = made.eids
     return OneSession(create_root(tmp_path / "root", cache=made.cache), made.folders[eid], eid)
-
-
-def errors_of(report):
-    return {(v.asset, f.error_type): f for v in report.verdicts.values() for f in v.findings if f.severity == "fatal"}
 
 
 def with_column(name, values):
@@ -105,7 +71,7 @@ CASES = {
         SIGNAL_OUTPUTS,
     ),
     "NaN stretch": (
-        SIGNAL, with_column("G0", lambda c: c.where((c.index < 500) | (c.index > 599))),
+        SIGNAL, with_column("G0", lambda c: c.where((c.index < 5000) | (c.index > 5099))),
         ("photometry_qc", "SignalNotFinite"), "ROI G0 (VTA-l): 100 samples not finite", SIGNAL_OUTPUTS,
     ),
     "float32": (
@@ -118,7 +84,7 @@ CASES = {
     ),
     "constant channel": (
         SIGNAL, with_column("G0", lambda c: c * 0 + 1 / 255), ("preprocessed_signal", "DegenerateSignal"),
-        "signal band is constant at 0.00392157", SIGNAL_OUTPUTS,
+        "photometry.signal.pqt: VTA-l: GCaMP band is constant at 0.00392157 (SD 0)", SIGNAL_OUTPUTS,
     ),
     "blank region": (
         LOCATIONS, with_column("brain_region", lambda c: c.where(c.index != "G0", "")),
@@ -279,11 +245,11 @@ def small_disk(tmp_path):
 
 def test_a_full_disk_is_said_and_what_was_stored_stays(session, small_disk):
     root = create_root(small_disk / "root", cache=Path(session.root.cache))
-    task = load(root).tasks([session.eid], frozenset({"trials"}))[0]
+    task = catalogue_of(root).tasks([session.eid], frozenset({"trials"}))[0]
     assert not process_session(task).failed
     stored = root.session_file(session.eid)
     before = stored.read_bytes()
-    everything = load(root).tasks([session.eid])[0]
+    everything = catalogue_of(root).tasks([session.eid])[0]
     with pytest.raises(StorageFull, match=r"no space left to write .*what was stored before is untouched"):
         process_session(everything)
     assert stored.read_bytes() == before

@@ -41,7 +41,7 @@ def signal_frame(n=41):
     names[0] = ""
     number = np.arange(n, dtype=np.float64)
     return pd.DataFrame(
-        {"times": number / 60, "G0": number, "G1": -number, "name": names, "color": "Blue", "valid": number > 5}
+        {"times": number / 60, "G0": number, "G1": -number, "name": names, "color": "Blue", "valid": True}
     )
 
 
@@ -67,7 +67,7 @@ def test_bands_hold_their_frames_and_the_first_frame_is_gone():
     assert found.bands["GCaMP"].values[:, 0].tolist() == list(range(2, 41, 2))
     assert found.bands["Isosbestic"].values[:, 1].tolist() == [-n for n in range(1, 41, 2)]
     assert found.bands["GCaMP"].times.tolist() == (np.arange(2, 41, 2) / 60).tolist()
-    assert (found.n_stray_frames, found.n_invalid_samples) == (0, 5)
+    assert (found.n_stray_frames, found.n_invalid_samples) == (0, 0)
 
 
 def test_frames_under_other_leds_are_counted_and_take_no_samples_away():
@@ -81,8 +81,23 @@ def test_frames_under_other_leds_are_counted_and_take_no_samples_away():
     assert len(found.bands["Isosbestic"].times) == 20 - 2
 
 
-def test_the_older_name_of_the_valid_column_counts_too():
-    assert recording_of(signal_frame().rename(columns={"valid": "include"})).n_invalid_samples == 5
+@pytest.mark.parametrize("name", ["valid", "include"])
+def test_invalid_frames_are_missing_or_used_and_counted_in_any_case(name):
+    frame = signal_frame().rename(columns={"valid": name})
+    frame.loc[:5, name] = False
+    # what is left out may hold anything
+    missing = recording_of(frame.assign(G1=frame["G1"].where(frame.index != 4)))
+    assert missing.bands["GCaMP"].values[:, 0].tolist() == list(range(6, 41, 2))
+    assert missing.n_invalid_samples == 5
+    used = recording_of(frame, parameters=REFERENCE)
+    assert used.bands["GCaMP"].values[:, 0].tolist() == list(range(2, 41, 2))
+    assert used.n_invalid_samples == 5
+
+
+def test_a_recording_of_invalid_frames_only_has_no_signal():
+    with pytest.raises(DegenerateSignal, match="all 20 frames of band GCaMP are marked as outside the synchronised"):
+        recording_of(signal_frame().assign(valid=False))
+    assert len(recording_of(signal_frame().assign(valid=False), parameters=REFERENCE).bands["GCaMP"].times) == 20
 
 
 def test_names_may_come_in_dictionaries_that_differ_from_chunk_to_chunk():

@@ -12,6 +12,7 @@ import time
 import dagster as dg
 import psutil
 import pytest
+from tests_support.sessions import catalogue_of
 
 from iblnm_core.cohort.catalogue import build_catalogue, index_frame
 from iblnm_core.cohort.collect import collect
@@ -66,13 +67,6 @@ def assert_whole(root):
             assert {"errors", "verdicts", "provenance"} <= set(file.parts())
             for part in file.parts():
                 file.read(part)
-
-
-def catalogue_of(root):
-    index = make_table(SESSION_INDEX, index_frame(source_of(root).list_sessions().records))
-    write_table(root.path, index)
-    write_table(root.path, make_table(SESSIONS, build_catalogue(read_table(root.path, SESSION_INDEX))))
-    return Catalogue.load(root)
 
 
 def test_a_killed_run_leaves_no_process_and_the_next_one_adopts_what_was_finished(tmp_path, copies):

@@ -1,0 +1,47 @@
+"""Sessions without Dagster: the catalogue of a root, and one session that can be broken and processed."""
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from iblnm_core.cohort.catalogue import build_catalogue, index_frame
+from iblnm_core.cohort.status import Catalogue, source_of
+from iblnm_core.schemas import SESSION_INDEX, SESSIONS
+from iblnm_core.session.pipeline import process_session
+from iblnm_core.storage.tables import make_table, read_table, write_table
+
+
+def catalogue_of(root):
+    """Make and load the catalogue of a root."""
+    listing = source_of(root).list_sessions()
+    write_table(root.path, make_table(SESSION_INDEX, index_frame(listing.records)))
+    write_table(root.path, make_table(SESSIONS, build_catalogue(read_table(root.path, SESSION_INDEX))))
+    return Catalogue.load(root)
+
+
+class OneSession:
+    """A root over one copied session, and how that session goes."""
+
+    def __init__(self, root, folder, eid):
+        self.root, self.folder, self.eid = root, folder, eid
+
+    def run(self, **options):
+        return process_session(catalogue_of(self.root).tasks([self.eid], **options)[0])
+
+    def rewrite(self, path, change):
+        """Replace a parquet dataset by a changed one."""
+        full = self.folder / path
+        table = change(pd.read_parquet(full))
+        full.unlink()
+        (table if isinstance(table, pa.Table) else pa.Table.from_pandas(table)).validate()
+        pq.write_table(table if isinstance(table, pa.Table) else pa.Table.from_pandas(table), full)
+
+    def replace(self, path, content):
+        full = self.folder / path
+        full.unlink()
+        full.write_bytes(content)
+
+
+def errors_of(report, severity="fatal"):
+    """Return the findings of a severity by output and error type."""
+    return {(v.asset, f.error_type): f for v in report.verdicts.values() for f in v.findings if f.severity == severity}
