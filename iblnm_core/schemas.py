@@ -190,7 +190,6 @@ ERRORS = TableSchema(
 )
 
 
-
 def _metric_columns(name: str, unit: str = "") -> tuple[Column, ...]:
     """Return the columns of one sliding metric."""
     return (
@@ -208,7 +207,9 @@ QC_PHOTOMETRY = TableSchema(
     (
         *_metric_columns("ar_score"),
         Column("band", "text", "GCaMP or Isosbestic"),
-        Column("bleaching_amplitude", "number", "what bleaches from the first sample on", "camera units", nullable=True),
+        Column(
+            "bleaching_amplitude", "number", "what bleaches from the first sample on", "camera units", nullable=True
+        ),
         Column(
             "bleaching_fit",
             "text",

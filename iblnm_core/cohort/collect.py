@@ -36,6 +36,8 @@ class Collected:
 
 
 def _errors(file: SessionFile) -> pd.DataFrame:
+    if "provenance" not in file:
+        raise KeyError(f"{file.path} was not written by this pipeline")
     return pd.DataFrame(layout.read_errors(file), columns=ERRORS.column_names)
 
 

@@ -19,7 +19,7 @@ _FEWEST_BINS = 20
 
 @dataclass(frozen=True)
 class BleachingFit:
-    """An exponential $A e^{-(t - t_0)/\\tau} + B$ through a band.
+    r"""An exponential $A e^{-(t - t_0)/\tau} + B$ through a band.
 
     Attributes
     ----------

@@ -183,11 +183,14 @@ def qc_parts(rows: pd.DataFrame, groups: Mapping[int, str]) -> dict[str, Part]:
 
 
 def read_qc(file: SessionFile) -> pd.DataFrame:
-    """Return the quality rows of all fibres of a session file, sorted by fibre and band."""
+    """Return the quality rows of all fibres of a session file, sorted by fibre and band.
+
+    Files of the reference pipeline do not number fibres; there they have the order of their regions.
+    """
+    groups = [group for group in file.regions() if f"photometry/{group}/qc" in file]
     frames = [
-        pd.DataFrame(dict(file.read(f"photometry/{group}/qc").datasets))
-        for group in file.regions()
-        if f"photometry/{group}/qc" in file
+        pd.DataFrame({"fiber_idx": index, **file.read(f"photometry/{group}/qc").datasets})
+        for index, group in enumerate(groups)
     ]
     if not frames:
         return pd.DataFrame()
@@ -215,11 +218,12 @@ def ledger_parts(eid: str, verdicts: Iterable[Verdict], provenance: Mapping[str,
 
 
 def read_errors(file: SessionFile) -> list[dict[str, Any]]:
-    """Return the error rows of a session file."""
+    """Return the error rows of a session file; what a file of the reference pipeline does not know is null."""
     columns = file.read("errors").datasets
     if not columns:
         return []
-    rows = zip(*(columns[name] for name in ERROR_COLUMNS), strict=True)
+    unknown = [None] * len(columns["eid"])
+    rows = zip(*(columns.get(name, unknown) for name in ERROR_COLUMNS), strict=True)
     return [dict(zip(ERROR_COLUMNS, row, strict=True)) for row in rows]
 
 

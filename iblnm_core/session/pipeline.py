@@ -223,9 +223,7 @@ class _SessionRun:
 
     def _photometry(self, trials: pd.DataFrame | None) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
         regions = tuple(self.task.row["brain_region"])
-        result = stages.process_photometry(
-            self.inputs, regions, trials, self.task.parameters, self.judge, self.seconds
-        )
+        result = stages.process_photometry(self.inputs, regions, trials, self.task.parameters, self.judge, self.seconds)
         # a session without regions in its row still has those of its signal
         by_index = {fiber.fiber_idx: fiber.region for fiber in result.fibers} or dict(enumerate(regions))
         names = layout.region_groups([by_index[index] for index in sorted(by_index)])

@@ -128,9 +128,7 @@ def _check_processable(name: str, times: Array, values: Array, parameters: Prepr
         )
 
 
-def remove_bleaching(
-    times: Array, values: Array, parameters: PreprocessingParameters, name: str = "signal"
-) -> Array:
+def remove_bleaching(times: Array, values: Array, parameters: PreprocessingParameters, name: str = "signal") -> Array:
     """Return the relative change of a band against its own slow course.
 
     The slow course is a zero-phase low-pass; the edges are extended by point reflection, far enough for the filter's

@@ -100,7 +100,9 @@ def raw_frames_from_table(table: "pa.Table") -> RawFrames:
             states = _frame_numbers(table, layout[2]).astype(np.int64)
             if len(times) < 3:
                 raise DegenerateSignal(
-                    f"{DATASET_NAME}: {len(times) + 1} frames; expected a recording", measured=len(times)
+                    f"{DATASET_NAME}: {table.num_rows} frames; expected at least 4",
+                    measured=table.num_rows,
+                    threshold=4,
                 )
             return RawFrames(times, states)
     known = "; ".join(", ".join(layout) for layout in _LAYOUTS)

@@ -32,9 +32,9 @@ def _percentiles(values: Array, wanted: Sequence[float]) -> list[float]:
 
 
 def autoregressive_score(values: Array) -> float:
-    """Return how much of a signal follows from its two samples before.
+    r"""Return how much of a signal follows from its two samples before.
 
-    R² of the least squares $x_i \\approx a x_{i-2} + b x_{i-1}$ without intercept; see
+    R² of the least squares $x_i \approx a x_{i-2} + b x_{i-1}$ without intercept; see
     `docs/methods/signal_quality.md`.
 
     Parameters
@@ -221,9 +221,7 @@ def _deviation(values: Iterable[float]) -> float:
     return float(known.std()) if known.size and np.isfinite(known).all() else np.nan
 
 
-def check_unique_samples(
-    found: Iterable[tuple[str, str, float]], parameters: SignalQualityParameters
-) -> None:
+def check_unique_samples(found: Iterable[tuple[str, str, float]], parameters: SignalQualityParameters) -> None:
     """Require that every band takes enough distinct values.
 
     Parameters
@@ -235,9 +233,7 @@ def check_unique_samples(
     ------
     FewUniqueSamples
     """
-    few = [
-        (region, band, share) for band, region, share in sorted(found) if share < parameters.minimum_unique_samples
-    ]
+    few = [(region, band, share) for band, region, share in sorted(found) if share < parameters.minimum_unique_samples]
     if few:
         raise FewUniqueSamples(
             "Few unique samples: " + ", ".join(f"{region}/{band}={share:.3f}" for region, band, share in few),

@@ -6,28 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import yaml
+from tests_support.bad_input import CASES, DESCRIPTION, RAW, SIGNAL, SIGNAL_OUTPUTS, TRIALS, with_column
 from tests_support.sessions import OneSession, catalogue_of, errors_of
 
-from iblnm_core.cohort.catalogue import build_catalogue, index_frame
-from iblnm_core.cohort.status import Catalogue, source_of
 from iblnm_core.errors import ConfigurationError, StorageFull
 from iblnm_core.root import create_root, open_root
-from iblnm_core.schemas import SESSION_INDEX, SESSIONS
+from iblnm_core.session import layout
 from iblnm_core.session.pipeline import process_session
 from iblnm_core.sources.local import LocalSource
 from iblnm_core.storage.session_file import SessionFile
-from iblnm_core.storage.tables import make_table, read_table, write_table
-
-TRIALS = "alf/task_00/_ibl_trials.table.pqt"
-SIGNAL = "alf/photometry/photometry.signal.pqt"
-LOCATIONS = "alf/photometry/photometryROI.locations.pqt"
-RAW = "raw_photometry_data/_neurophotometrics_fpData.raw.pqt"
-DESCRIPTION = "_ibl_experiment.description.yaml"
-SIGNAL_OUTPUTS = {"preprocessed_signal", "responses"}
 
 
 @pytest.fixture
@@ -35,70 +24,6 @@ def session(tmp_path, copies):
     made = copies(tmp_path / "cache", 1)
     (eid,) = made.eids
     return OneSession(create_root(tmp_path / "root", cache=made.cache), made.folders[eid], eid)
-
-
-def with_column(name, values):
-    return lambda table: table.assign(**{name: values(table[name])})
-
-
-def without_column(name):
-    return lambda table: table.drop(columns=name)
-
-
-CASES = {
-    "truncated trials": (
-        TRIALS, None, ("trials", "CorruptDataset"), "_ibl_trials.table.pqt", {"trials"} | SIGNAL_OUTPUTS,
-    ),
-    "empty trials": (
-        TRIALS, lambda t: t.iloc[:0], ("trials", "CorruptDataset"), "0 rows; expected one per trial",
-        {"trials"} | SIGNAL_OUTPUTS,
-    ),
-    "trials without a column": (
-        TRIALS, without_column("feedback_times"), ("trials", "CorruptDataset"),
-        "column feedback_times missing; found stimOn_times", {"trials"} | SIGNAL_OUTPUTS,
-    ),
-    "trials of text": (
-        TRIALS, with_column("stimOn_times", lambda c: c.astype(str)), ("trials", "CorruptDataset"),
-        "column stimOn_times is ", {"trials"} | SIGNAL_OUTPUTS,
-    ),
-    "truncated signal": (SIGNAL, None, ("photometry_qc", "CorruptDataset"), "photometry.signal.pqt", SIGNAL_OUTPUTS),
-    "empty signal": (
-        SIGNAL, lambda t: t.iloc[:0], ("photometry_qc", "CorruptDataset"), "0 rows; expected one per frame",
-        SIGNAL_OUTPUTS,
-    ),
-    "signal without times": (
-        SIGNAL, without_column("times"), ("photometry_qc", "CorruptDataset"), "column times missing; found",
-        SIGNAL_OUTPUTS,
-    ),
-    "NaN stretch": (
-        SIGNAL, with_column("G0", lambda c: c.where((c.index < 5000) | (c.index > 5099))),
-        ("photometry_qc", "SignalNotFinite"), "ROI G0 (VTA-l): 100 samples not finite", SIGNAL_OUTPUTS,
-    ),
-    "float32": (
-        SIGNAL, with_column("G1", lambda c: c.astype(np.float32)), ("photometry_qc", "SignalWrongType"),
-        "column G1 is float; expected float64", SIGNAL_OUTPUTS,
-    ),
-    "times that go back": (
-        SIGNAL, with_column("times", lambda c: c.where(c.index != 3000, c - 5)),
-        ("photometry_qc", "DegenerateSignal"), "do not increase", SIGNAL_OUTPUTS,
-    ),
-    "constant channel": (
-        SIGNAL, with_column("G0", lambda c: c * 0 + 1 / 255), ("preprocessed_signal", "DegenerateSignal"),
-        "photometry.signal.pqt: VTA-l: GCaMP band is constant at 0.00392157 (SD 0)", SIGNAL_OUTPUTS,
-    ),
-    "blank region": (
-        LOCATIONS, with_column("brain_region", lambda c: c.where(c.index != "G0", "")),
-        ("photometry_qc", "CorruptDataset"), "ROI G0 has no brain region", SIGNAL_OUTPUTS,
-    ),
-    "region that is a path": (
-        LOCATIONS, with_column("brain_region", lambda c: c.where(c.index != "G0", "../x")),
-        ("photometry_qc", "AmbiguousRegionMapping"), "'../x' has no match", SIGNAL_OUTPUTS,
-    ),
-    "unknown raw layout": (
-        RAW, lambda t: t.rename(columns={"LedState": "Leds"}), ("photometry_qc", "UnknownRawLayout"),
-        "columns FrameCounter, SystemTimestamp, Leds", SIGNAL_OUTPUTS,
-    ),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -254,3 +179,51 @@ def test_a_full_disk_is_said_and_what_was_stored_stays(session, small_disk):
         process_session(everything)
     assert stored.read_bytes() == before
     assert [path.name for path in stored.parent.iterdir() if path.suffix == ".tmp"] == []
+
+
+def test_a_stretch_that_is_not_valid_is_unknown_and_no_more(session):
+    session.rewrite(SIGNAL, with_column("valid", lambda c: c & ~((c.index >= 9000) & (c.index < 10_000))))
+    times = pd.read_parquet(session.folder / SIGNAL)["times"]
+    report = session.run()
+    assert not report.failed
+    with SessionFile(session.root.session_file(session.eid), session.eid) as file:
+        trials, signals, responses = layout.read_trials(file), layout.read_signals(file), layout.read_responses(file)
+        quality = layout.read_qc(file)
+    gap = times[8999], times[10_000]
+    for region, (_, signal) in signals.items():
+        unknown = signal.index[signal.isna()]
+        assert gap[0] - 0.1 < unknown.min() < gap[0] + 0.1
+        assert gap[1] - 0.1 < unknown.max() < gap[1] + 0.1
+        at = trials["feedback_times"]
+        touched = (at + 0.9 > unknown.min()) & (at - 1 < unknown.max())
+        assert 1 < touched.sum() < 20
+        rows = responses[region].values[responses[region].events.index("feedback_times")]
+        assert np.isnan(rows[touched]).all()
+        apart = (at + 1.1 < unknown.min()) | (at - 1.1 > unknown.max())
+        assert np.isfinite(rows[apart]).all()
+    assert (quality["n_invalid_samples"] > 999).all()
+
+
+def test_dark_unknown_and_many_coloured_frames_are_counted_and_cost_nothing(session):
+    def states(table):
+        leds = table["LedState"].to_numpy(copy=True)
+        leds[5000:5010], leds[7000:7003] = 1024, 1024
+        return table.assign(LedState=leds)
+
+    session.rewrite(RAW, states)
+    report = session.run()
+    assert not report.failed
+    assert not report.stopped
+    found = errors_of(report, "advisory")["photometry_qc", "LedStateGap"]
+    assert found.error_message == "2 gaps, 13 frames of unknown LED state"
+    assert report.verdicts["raw_signal_quality"].passed
+
+
+def test_few_levels_are_an_advice_and_everything_is_made(session):
+    session.rewrite(SIGNAL, with_column("G1", lambda c: c.round(3)))
+    report = session.run()
+    assert not report.stopped
+    found = errors_of(report, "advisory")["photometry_qc", "FewUniqueSamples"]
+    assert found.error_message.startswith("Few unique samples: SNc-r/GCaMP=0.0")
+    assert not found.blocks_analysis
+    assert float(found.threshold) == 0.05

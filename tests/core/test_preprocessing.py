@@ -246,7 +246,9 @@ def test_what_is_wrong_with_a_band_is_said():
         corrected(repeated, signal, reference, reference_times=times)
     with pytest.raises(DegenerateSignal, match="times of the reference band do not increase 2 times"):
         corrected(times, signal, reference, reference_times=missing)
-    with pytest.raises(DegenerateSignal, match=r"reference band is constant at 0\.25 \(SD 0\); expected a signal that varies"):
+    with pytest.raises(
+        DegenerateSignal, match=r"reference band is constant at 0\.25 \(SD 0\); expected a signal that varies"
+    ):
         corrected(times, signal, np.full(600, 0.25))
     with pytest.raises(DegenerateSignal, match="slow course of the signal band falls to nan"):
         corrected(times, np.where(times == times[5], np.nan, signal), reference)
@@ -259,5 +261,7 @@ def test_a_change_relative_to_a_slow_course_through_zero_is_refused(preset):
     times, signal, reference = bands()
     with pytest.raises(DegenerateSignal, match=r"slow course of the signal band falls to -\d\S*; expected it above 0"):
         corrected(times, signal - signal.mean(), reference, PRESETS[preset])
-    with pytest.raises(DegenerateSignal, match=r"slow course of the reference band falls to -\d\S*; expected it above 0"):
+    with pytest.raises(
+        DegenerateSignal, match=r"slow course of the reference band falls to -\d\S*; expected it above 0"
+    ):
         corrected(times, signal, -reference, PRESETS[preset])

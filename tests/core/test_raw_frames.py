@@ -175,7 +175,7 @@ def test_missing_numbers_are_not_taken_for_sound_frames(column, values, message)
 
 
 def test_a_handful_of_frames_is_no_recording():
-    with pytest.raises(DegenerateSignal, match="3 frames; expected a recording"):
+    with pytest.raises(DegenerateSignal, match="3 frames; expected at least 4"):
         raw_frames_from_table(pa.Table.from_pandas(frame_of(np.arange(3) / 60, [7, 1, 2])))
 
 

@@ -14,15 +14,12 @@ import psutil
 import pytest
 from tests_support.sessions import catalogue_of
 
-from iblnm_core.cohort.catalogue import build_catalogue, index_frame
 from iblnm_core.cohort.collect import collect
-from iblnm_core.cohort.status import Catalogue, source_of
+from iblnm_core.cohort.status import Catalogue
 from iblnm_core.root import create_root
-from iblnm_core.schemas import SESSION_INDEX, SESSIONS
 from iblnm_core.session import layout
 from iblnm_core.session.pipeline import process_session
 from iblnm_core.storage.session_file import SessionFile
-from iblnm_core.storage.tables import make_table, read_table, write_table
 from iblnm_dagster.instance import open_instance
 
 pytestmark = pytest.mark.faults
