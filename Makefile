@@ -37,6 +37,7 @@ ui: install
 	$(BIN)/iblnm ui --root $(ROOT)
 
 bench: install
+	$(BIN)/python benchmarks/session.py
 	$(BIN)/python benchmarks/graph.py
 
 docs: install

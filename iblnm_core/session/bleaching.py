@@ -67,7 +67,7 @@ def fit_bleaching(times: Array, values: Array, parameters: BleachingFitParameter
         return BleachingFit(np.nan, 0.0, np.nan, "no decay")
     standard = (y - y.mean()) / spread
     bounds = np.log([parameters.shortest_tau_s, parameters.longest_tau_recordings * duration])
-    grid = np.linspace(*bounds, _CANDIDATES)
+    grid = np.linspace(bounds[0], bounds[1], _CANDIDATES)
     losses = [_fit_given(t, standard, tau)[0] for tau in np.exp(grid)]
     best = int(np.argmin(losses))
     around = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]

@@ -175,6 +175,7 @@ def test_the_verdicts_of_the_session(processed):
         "region_mapping",
         "trials_in_photometry_time",
         "raw_signal_quality",
+        "unique_samples",
         "signal_processable",
         "no_unexpected_error",
     ]
