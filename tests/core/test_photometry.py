@@ -212,6 +212,9 @@ def test_broken_locations_are_refused(locations, message):
     ("columns", "regions", "expected"),
     [
         (["DR"], ["DRN"], (0,)),
+        (["VTA", "SNc-r"], ["VTA-l", "SNc-r"], (0, 1)),
+        (["LC-r"], ["LC-l", "LC-r"], (1,)),
+        (["SI", "PPT"], [], (0, 1)),
         (["DRN", "SNC-l"], ["SNc-l", "DR"], (1, 0)),
         (["VTA", "VTA"], ["VTA-l", "VTA-l"], (0, 1)),
         (["VTA", "VTA"], ["VTA", "SNc-l", "VTA"], (0, 2)),
@@ -220,6 +223,23 @@ def test_broken_locations_are_refused(locations, message):
 )
 def test_columns_find_their_regions_under_any_spelling(columns, regions, expected):
     assert match_regions(columns, regions) == expected
+
+
+@pytest.mark.parametrize(
+    ("columns", "regions", "message"),
+    [
+        (["PPT"], ["VTA-l"], r"Photometry column 'PPT' has no match in brain_region \['VTA-l'\]"),
+        (
+            ["LC"],
+            ["LC-l", "LC-r"],
+            r"'LC' matches multiple entries in brain_region \['LC-l', 'LC-r'\]: \['LC-l', 'LC-r'\]",
+        ),
+        (["VTA-l"], ["VTA"], r"Photometry column 'VTA-l' has no match"),
+    ],
+)
+def test_columns_without_one_region_are_refused(columns, regions, message):
+    with pytest.raises(AmbiguousRegionMapping, match=message):
+        match_regions(columns, regions)
 
 
 @given(st.permutations(["VTA", "VTA-l", "SNc-r"]))

@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iblnm_core.errors import CorruptDataset, IncompleteEventTimes
+from iblnm_core.errors import CorruptDataset, IncompleteEventTimes, InsufficientTrials
 from iblnm_core.parameters import PRESETS
-from iblnm_core.session.trials import TRIAL_COLUMNS, check_event_times, contrasts, incomplete_events, trials_from_table
+from iblnm_core.session.trials import (
+    TRIAL_COLUMNS,
+    check_enough_trials,
+    check_event_times,
+    contrasts,
+    incomplete_events,
+    trials_from_table,
+)
 
 PARAMETERS = PRESETS["default"].trials
 
@@ -124,3 +131,9 @@ def test_the_trials_of_a_real_session(real_session):
     np.testing.assert_array_equal(trials["signed_contrast"].to_numpy(), signed.to_numpy())
     assert (trials["stim_side"] == "left").sum() == raw["contrastLeft"].notna().sum()
     assert check_event_times(trials, PRESETS["reference"].responses.events, PARAMETERS) is None
+
+
+def test_ninety_trials_are_enough_and_eighty_nine_are_not():
+    check_enough_trials(pd.DataFrame(index=range(90)), PRESETS["default"].trials)
+    with pytest.raises(InsufficientTrials, match="n_trials=89 < MIN_NTRIALS=90"):
+        check_enough_trials(pd.DataFrame(index=range(89)), PRESETS["default"].trials)
