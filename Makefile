@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROOT ?= iblnm_demo
 
-.PHONY: install demo test lint format ui bench docs lock clean
+.PHONY: install demo test lint format ui bench docs truth lock clean
 
 install: $(STAMP)
 
@@ -42,6 +42,10 @@ bench: install
 
 docs: install
 	$(BIN)/python -m iblnm_core.documentation docs
+
+# planted against recovered, on the ruler cohort; a minute
+truth: install
+	$(BIN)/python -m iblnm_core.demo docs/truth.md
 
 # exact versions of everything, for all platforms and Python versions; needs uv
 lock:

@@ -20,7 +20,8 @@ import psutil
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
 from iblnm_core.demo.cohort import write_cohort
-from iblnm_core.demo.plan import CLINIC_PACE, SUBJECTS, SessionPlan
+from iblnm_core.demo.plan import CLINIC_PACE, SessionPlan
+from iblnm_core.demo.presets import SUBJECTS
 from iblnm_core.root import create_root
 from iblnm_core.sources.indexing import index_cache
 from iblnm_dagster.instance import write_dagster_home

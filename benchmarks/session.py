@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 from iblnm_core.cohort.catalogue import build_catalogue, index_frame
 from iblnm_core.cohort.status import Catalogue, source_of
 from iblnm_core.demo.cohort import write_cohort
-from iblnm_core.demo.plan import HOUR_PACE, SUBJECTS, SessionPlan
+from iblnm_core.demo.plan import HOUR_PACE, SessionPlan
+from iblnm_core.demo.presets import SUBJECTS
 from iblnm_core.parameters import PRESETS
 from iblnm_core.root import create_root
 from iblnm_core.schemas import SESSION_INDEX, SESSIONS

@@ -130,6 +130,9 @@ SESSION_INDEX = TableSchema(
         Column("url", "text", "address of the record in the source", nullable=True),
         Column("regions", "texts", "brain regions by fibre, spelled as in the source"),
         Column("region_source", "text", "dataset that the regions come from; empty when none names any"),
+        Column(
+            "filled_regions", "texts", "regions that the source left blank and another dataset knew, as `ROI: region`"
+        ),
     ),
 )
 
@@ -164,6 +167,9 @@ SESSIONS = TableSchema(
         Column("target_NM", "texts", "target labels such as VTA-DA by fibre; null for an unknown target"),
         _DATASETS,
         Column("region_source", "text", "dataset that the regions come from; empty when none names any"),
+        Column(
+            "filled_regions", "texts", "regions that the source left blank and another dataset knew, as `ROI: region`"
+        ),
     ),
 )
 

@@ -44,7 +44,8 @@ def sound_cache(tmp_path_factory) -> Path:
     import datetime as dt
 
     from iblnm_core.demo.cohort import write_cohort
-    from iblnm_core.demo.plan import CLINIC_PACE, SUBJECTS, SessionPlan
+    from iblnm_core.demo.plan import CLINIC_PACE, SessionPlan
+    from iblnm_core.demo.presets import SUBJECTS
 
     plan = SessionPlan(SUBJECTS["DEMO-DA1"], dt.date(2025, 3, 3), 1, "biased", 8.0, pace=CLINIC_PACE)
     return write_cohort(tmp_path_factory.mktemp("sound") / "cache", [plan]).cache

@@ -62,6 +62,7 @@ def _catalogue_row(row: Mapping[Any, Any]) -> dict[str, Any]:
         "hemisphere": [split_region(region)[1] for region in regions],
         "target_NM": targets,
         "datasets": list(row["datasets"]),
+        "filled_regions": list(row["filled_regions"]),
     }
 
 

@@ -25,6 +25,7 @@ _SHORTEST_TRIAL_S = 1.5
 _SHORTEST_DELAY_S = 0.45
 _NOVICE_CONTRASTS = np.array([50.0, 100.0])
 _LATENT_CORRELATION = 0.85
+_REACTION_DRIFT_PER_MINUTE, _TRIALS_PER_MINUTE = 0.03, 16.0
 _MISSING_STIMULUS = {"ephys": 0.005}
 _HABITUATION_STIMULUS_S = 2.0
 _POSITION_DEGREES = 35
@@ -253,6 +254,9 @@ def _draw_actions(
     no_go = rng.random(n) < 0.012 * np.exp(-rank / 2)
     centred = rank - MIDDLE_RANK
     reaction = 10 ** (traits.log10_reaction - 0.035 * centred + rng.normal(0, 0.14, n))
+    if plan.deviation == "drifting_reactions":
+        # as many trials as a session of this length has, not as many as were drawn to be safe
+        reaction *= 10 ** (_REACTION_DRIFT_PER_MINUTE * np.arange(n) / _TRIALS_PER_MINUTE)
     kind = rng.random(n)
     is_slow, is_premature = kind < 0.07, (kind >= 0.07) & (kind < 0.09)
     reaction += np.where(is_slow, rng.exponential(1.5, n), 0.0)

@@ -14,6 +14,8 @@ RATE_HZ = 60.0
 TICK_S = 32e-6
 """Device times are multiples of this."""
 
+BLACK_LEVEL = 1 / 255
+"""Counts of a camera without light."""
 ALL_LEDS, ISOSBESTIC, GCAMP = 7, 1, 2
 UNKNOWN_LED = 1024
 """A state that no table of LED states knows."""

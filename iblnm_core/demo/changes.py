@@ -1,6 +1,8 @@
 """How sessions are broken on purpose: small changes to a session's content. What must follow stands in `plants`."""
 
+import datetime as dt
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,20 +10,25 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from iblnm_core.demo import files
-from iblnm_core.demo.camera import ALL_LEDS, TICK_S, UNKNOWN_LED, led_label
+from iblnm_core.demo.camera import ALL_LEDS, BLACK_LEVEL, TICK_S, UNKNOWN_LED, led_label
 from iblnm_core.demo.files import SessionContent, serialised
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.vocabulary import split_region
 
 Change = Callable[[SessionContent], None]
 
-TRIAL_FILES = (files.TRIALS, *files.TRIAL_ATTRIBUTES)
+TRIAL_FILES: tuple[str, ...] = (files.TRIALS, *files.TRIAL_ATTRIBUTES)
 
 _KEPT_SHARE = 0.6
 _FEW_TRIALS = 60
 _EVERY = 6
 _FIRST_NAN, _N_NAN = 10_001, 37
 _N_GAP_FRAMES = 10
+_SECOND_GAP_AFTER, _N_SECOND_GAP_FRAMES = 601, 3
+_LEVELS = (0.2, 0.5, 0.8)
+_SHORT_BLOCK = slice(45, 49)
+_BIASED_TRIALS = slice(50, 60)
+_CAMERA_RUNS_ON_S, _CAMERA_RATE_HZ = 180.0, 60.0
 _EARLY_TICKS = 63  # 2 ms
 _ENDS_BEFORE_S = 60.0
 
@@ -95,6 +102,52 @@ def led_gap(content: SessionContent) -> None:
     _relabel(content, slice(_middle(content), _middle(content) + _N_GAP_FRAMES), UNKNOWN_LED)
 
 
+def led_gaps(content: SessionContent) -> None:
+    """Forget the LED state of ten frames in the middle, and of three a little later."""
+    led_gap(content)
+    later = _middle(content) + _SECOND_GAP_AFTER
+    _relabel(content, slice(later, later + _N_SECOND_GAP_FRAMES), UNKNOWN_LED)
+
+
+def few_levels(content: SessionContent) -> None:
+    """Let the camera resolve three levels of each ROI under each LED only."""
+
+    def coarse(counts: NDArray[np.float64], under: NDArray[np.int64]) -> NDArray[np.float64]:
+        rounded = counts.copy()
+        for state in np.unique(under):
+            of_band = counts[under == state]
+            levels = np.quantile(of_band, _LEVELS)
+            rounded[under == state] = levels[np.abs(of_band[:, None] - levels).argmin(axis=1)]
+        return rounded
+
+    _recount(content, coarse)
+
+
+def dead_channel(content: SessionContent) -> None:
+    """Let every ROI stay at the camera's black level."""
+    _recount(content, lambda counts, _under: np.full(len(counts), BLACK_LEVEL))
+
+
+def short_block(content: SessionContent) -> None:
+    """Give four trials inside the second block the other block's probability."""
+    probabilities = _values(content.table(files.TRIALS), "probabilityLeft")[_SHORT_BLOCK]
+    _edit(content, files.TRIALS, "probabilityLeft", _SHORT_BLOCK, 1 - probabilities)
+
+
+def short_block_without_plan(content: SessionContent) -> None:
+    """Do the same, and lose the task's plan of its blocks."""
+    short_block(content)
+    settings: Any = content.datasets[files.RAW_SETTINGS]
+    for name in ("LEN_BLOCKS", "POSITIONS", "BLOCK_PROBABILITY_SET"):
+        del settings[name]
+    content.details["json"] = {}
+
+
+def biased_training(content: SessionContent) -> None:
+    """Give ten trials of a training session the probability of a biased block."""
+    _edit(content, files.TRIALS, "probabilityLeft", _BIASED_TRIALS, 0.8)
+
+
 def stray_frame(content: SessionContent) -> None:
     """Light all LEDs for one frame in the middle."""
     _relabel(content, slice(_middle(content), _middle(content) + 1), ALL_LEDS)
@@ -157,12 +210,63 @@ def one_region_twice(content: SessionContent) -> None:
     regions = _regions(content)
     if len(regions) < 2:
         raise ConfigurationError(f"session with fibres in {regions}; expected two fibres")
-    doubled = [split_region(regions[0])[0]] * len(regions)
-    _locate(content, doubled)
-    description = content.datasets[files.DESCRIPTION]
-    if isinstance(description, dict):
-        for fiber, region in zip(description["devices"]["neurophotometrics"]["fibers"].values(), doubled, strict=True):
-            fiber["location"] = region
+    _rename_fibers(content, [split_region(regions[0])[0]] * len(regions))
+
+
+def blank_region(content: SessionContent) -> None:
+    """Leave the region of the last fibre blank in the description; the locations know it."""
+    description: Any = content.datasets[files.DESCRIPTION]
+    list(description["devices"]["neurophotometrics"]["fibers"].values())[-1]["location"] = ""
+
+
+def other_hemisphere(content: SessionContent) -> None:
+    """Record the fibres as on the other side than they were implanted on."""
+    swapped = [
+        f"{bare}-{'l' if side == 'r' else 'r'}" for bare, side in (split_region(region) for region in _regions(content))
+    ]
+    _rename_fibers(content, swapped)
+
+
+def no_hemisphere(content: SessionContent) -> None:
+    """Leave out the hemispheres, in description and locations."""
+    _rename_fibers(content, [split_region(region)[0] for region in _regions(content)])
+
+
+def other_target(content: SessionContent) -> None:
+    """Record the fibres as in a region that is no target of the project."""
+    _rename_fibers(content, ["VP" for _ in _regions(content)])
+
+
+def strange_protocol(content: SessionContent) -> None:
+    """Name a task protocol that is of no session type, and lose the end of the session."""
+    content.details["task_protocol"] = "_iblrig_tasks_cuedBiasedChoiceWorld8.25.0"
+    content.details["end_time"] = None
+
+
+def across_midnight(content: SessionContent) -> None:
+    """Let the session begin five minutes before midnight and last eight minutes."""
+    day = str(content.details["start_time"])[:10]
+    start = dt.datetime.fromisoformat(f"{day}T23:55:00")
+    content.details["start_time"] = start.isoformat()
+    content.details["end_time"] = (start + dt.timedelta(minutes=8)).isoformat()
+
+
+def bad_video(content: SessionContent) -> None:
+    """Let the camera run on for three minutes, and quality control find fault with everything about it."""
+    times = np.asarray(content.datasets[files.CAMERA_TIMES], np.float64)
+    more = times[-1] + np.arange(1, round(_CAMERA_RUNS_ON_S * _CAMERA_RATE_HZ) + 1) / _CAMERA_RATE_HZ
+    content.datasets[files.CAMERA_TIMES] = np.concatenate([times, more])
+    content.details["extended_qc"] |= {
+        "_videoLeft_timestamps": False,
+        "_videoLeft_dropped_frames": [30, 12, 3],
+        "_videoLeft_pin_state": [50, 9, 2],
+        "_videoLeft_brightness": [],
+        "_videoLeft_focus": {"value": 3},
+    }
+
+
+def nothing(_content: SessionContent) -> None:
+    """Leave the session sound: what is wrong with it stands beside it."""
 
 
 def not_ascii(content: SessionContent) -> None:
@@ -212,6 +316,25 @@ def _relabel(content: SessionContent, rows: slice, state: int) -> None:
 def _regions(content: SessionContent) -> list[str]:
     regions: list[str] = content.table(files.LOCATIONS).column("brain_region").to_pylist()
     return regions
+
+
+def _rename_fibers(content: SessionContent, regions: Sequence[str]) -> None:
+    """Give the fibres other regions, in description and locations."""
+    _locate(content, regions)
+    description: Any = content.datasets[files.DESCRIPTION]
+    for fiber, region in zip(description["devices"]["neurophotometrics"]["fibers"].values(), regions, strict=True):
+        fiber["location"] = region
+
+
+def _recount(
+    content: SessionContent, change: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
+) -> None:
+    """Replace the counts of every ROI, in the raw frames and in what was extracted; the first frame stays as it is."""
+    under = content.table(files.RAW_FRAMES).column("LedState").to_numpy().astype(np.int64)[1:]
+    for roi in content.table(files.LOCATIONS).column("ROI").to_pylist():
+        counts = change(_values(content.table(files.RAW_FRAMES), roi)[1:], under)
+        for path in (files.RAW_FRAMES, files.SIGNAL):
+            _edit(content, path, roi, slice(1, None), counts)
 
 
 def _locate(content: SessionContent, regions: Sequence[str]) -> None:

@@ -118,7 +118,7 @@ def write_cohort(
 def cohort_digest(plans: Sequence[SessionPlan], seed: int) -> str:
     """Return a hash of everything that the sessions of a cohort follow from, whatever their order."""
     described = sorted(json.dumps(dataclasses.asdict(plan), default=str, sort_keys=True) for plan in plans)
-    text = json.dumps([described, seed, _versions()], sort_keys=True)
+    text = json.dumps([described, seed, generator_versions()], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -214,9 +214,10 @@ def _statement(plans: Sequence[SessionPlan], seed: int, digest: str) -> str:
         {"eid": plan.eid(seed), "folder": plan.key.folder, "plant": plan.plant}
         for plan in sorted(plans, key=lambda plan: plan.key)
     ]
-    content = {"digest": digest, "seed": seed, "versions": _versions(), "sessions": sessions}
+    content = {"digest": digest, "seed": seed, "versions": generator_versions(), "sessions": sessions}
     return json.dumps(content, indent=1)
 
 
-def _versions() -> dict[str, str]:
+def generator_versions() -> dict[str, str]:
+    """Return the versions of everything that bit-equal sessions depend on."""
     return {"iblnm": __version__, "model": _MODEL_VERSION, **{name: version(name) for name in _LIBRARIES}}

@@ -1,16 +1,18 @@
 """From a neural signal to camera counts of one ROI: artefacts, drift, bleaching, shot noise, quantisation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iblnm_core.demo.behaviour import SessionState, Trials
-from iblnm_core.demo.camera import RATE_HZ, Frames
+from iblnm_core.demo.camera import BLACK_LEVEL, RATE_HZ, Frames
 from iblnm_core.demo.effects import TargetEffects
 from iblnm_core.demo.noise import coloured_noise, event_train, poisson_times, responses_to, standardised
+from iblnm_core.demo.plan import Deviation
 from iblnm_core.demo.signal import (
     Budget,
+    EventGains,
     background_signal,
     event_gains,
     evoked_signal,
@@ -20,8 +22,6 @@ from iblnm_core.demo.signal import (
 
 Floats = NDArray[np.float64]
 
-BLACK_LEVEL = 1 / 255
-
 _SHOT_NOISE = 2.5e-8
 _ARTEFACT_EXPONENT, _ARTEFACT_BAND_HZ = 1.5, (0.02, 4.0)
 _ARTEFACT_DECAY_S, _ARTEFACT_MOVEMENT_SHARE = 0.25, -0.25
@@ -29,6 +29,7 @@ _JUMP_RATE_HZ, _JUMP_SIZE = 1 / 300, 8.0
 _DRIFT_SD, _DRIFT_BAND_HZ = 0.0015, (1 / 600, 0.008)
 _ISOSBESTIC_TAU_RATIO = 1.3
 _PIXELS = (10_000, 32_000)
+_REBOUND = 0.5
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,7 @@ class RoiRecording:
     counts : ndarray of float64, (n_frames,)
     optics : Optics
     budget : Budget
-    gains : dict of str to ndarray of float64, (n_trials,)
-        Planted gain per event, z.
+    gains : EventGains
     evoked : ndarray of float64, (n_frames,)
         Noise-free responses, z.
     iso_slope_expected : float
@@ -82,7 +82,7 @@ class RoiRecording:
     counts: Floats
     optics: Optics
     budget: Budget
-    gains: dict[str, Floats]
+    gains: EventGains
     evoked: Floats
     iso_slope_expected: float
 
@@ -95,6 +95,7 @@ def simulate_roi(
     frames: Frames,
     of_subject: dict[str, float],
     rng: np.random.Generator,
+    deviation: Deviation | None = None,
 ) -> RoiRecording:
     """Simulate what the camera records from one fibre.
 
@@ -109,12 +110,16 @@ def simulate_roi(
         See `signal.subject_effects`.
     rng : numpy.random.Generator
         Of the recording.
+    deviation : str, optional
+        What the recording does that no model assumes.
     """
     n = len(frames)
+    if deviation == "rebound":
+        target = replace(target, kernel=replace(target.kernel, rebound=_REBOUND))
     elapsed = frames.times - frames.times[0]
     optics = _draw_optics(rng, target.signal_scale, float(elapsed[-1]))
     gains = event_gains(target, sign, trials, state, of_subject, rng)
-    evoked = evoked_signal(gains, trials, target.kernel, frames.times, RATE_HZ)
+    evoked = evoked_signal(gains.total, trials, target.kernel, frames.times, RATE_HZ)
     gcamp, iso = _fluorescence(optics, elapsed)
     shot_gcamp, shot_iso = _relative_shot_noise(gcamp), _relative_shot_noise(iso)
     noise_in_reference = shot_iso / (optics.artefact_sd**2 + shot_iso)
@@ -123,7 +128,9 @@ def simulate_roi(
     z = evoked + np.sqrt(budget.background) * background_signal(rng, n, RATE_HZ, target.kernel)
     artefact = optics.artefact_sd * _artefact(rng, trials, frames)
     shared = artefact + _DRIFT_SD * coloured_noise(rng, n, RATE_HZ, 2.0, _DRIFT_BAND_HZ)
-    gcamp = gcamp * (1 + optics.sigma * z + optics.iso_slope * shared)
+    # what moves one band only, no reference can take out
+    own = optics.artefact_sd * _artefact(rng, trials, frames) if deviation == "one_band_motion" else 0.0
+    gcamp = gcamp * (1 + optics.sigma * z + optics.iso_slope * shared + own)
     iso = iso * (1 + shared)
     confounded = optics.sigma * float(np.mean((z - z.mean()) * artefact)) / (optics.artefact_sd**2 + shot_iso)
     return RoiRecording(

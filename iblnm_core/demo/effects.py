@@ -11,23 +11,29 @@ EVENTS = ("stimOn_times", "firstMovement_times", "feedback_times")
 """Events with a planted response, as the trial table names them."""
 
 KERNEL_S = 6.0
+_REBOUND_DECAY_S = 1.5
 EARLY_WINDOW_S = (0.10, 0.35)
 """A gain of 1 is a mean response of 1 z in this window after the event."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """The shape of a response: rise and decay after a latency, all in seconds."""
+    """The shape of a response: rise and decay after a latency, all in seconds.
+
+    `rebound` is the share of the response that is taken back by a slower one of the opposite sign.
+    """
 
     latency: float
     rise: float
     decay: float
+    rebound: float = 0.0
 
     def __call__(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the response (z per unit gain) at times after the event (s)."""
         since = np.maximum(times - self.latency, 0.0)
         shape: NDArray[np.float64] = np.exp(-since / self.decay) - np.exp(-since / self.rise)
-        return shape / self._early_mean
+        slow: NDArray[np.float64] = np.exp(-since / _REBOUND_DECAY_S) - np.exp(-since / self.decay)
+        return (shape - self.rebound * slow) / self._early_mean
 
     @property
     def _early_mean(self) -> float:

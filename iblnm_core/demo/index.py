@@ -77,8 +77,10 @@ def write_index(cache: Path, sessions: Iterable[WrittenSession]) -> None:
     """
     ordered = sorted(sessions, key=lambda session: session.plan.key)
     subjects = list({session.plan.subject.name: session.plan.subject for session in ordered}.values())
-    _write_csv(cache / "subjects.csv", _SUBJECT_COLUMNS, [_subject_row(subject) for subject in subjects])
-    _write_csv(cache / "fibers.csv", _FIBER_COLUMNS, [row for subject in subjects for row in _fiber_rows(subject)])
+    known = [_subject_row(subject) for subject in subjects if subject.in_subjects]
+    fibers = [row for subject in subjects if subject.in_fibers for row in _fiber_rows(subject)]
+    _write_csv(cache / "subjects.csv", _SUBJECT_COLUMNS, known)
+    _write_csv(cache / "fibers.csv", _FIBER_COLUMNS, fibers)
     lines = [json.dumps({"id": session.eid, **session.details}, ensure_ascii=False) for session in ordered]
     (cache / "session_details.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")
     _write_cache_tables(cache, ordered)

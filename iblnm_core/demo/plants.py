@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from iblnm_core.demo import changes, files
 from iblnm_core.demo.changes import TRIAL_FILES, Change
+from iblnm_core.errors import RULES, family
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,16 @@ class ExpectedError:
     error_type: str
     fatal: bool
     message_pattern: str
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a rule of the pipeline can raise it."""
+        return any(
+            self.error_type in family(consequence.error)
+            for rule in RULES.values()
+            if rule.asset == self.asset
+            for consequence in rule.consequences
+        )
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,28 @@ def _trials(error_type: str, pattern: str, *, fatal: bool = True) -> ExpectedErr
 
 def _photometry(error_type: str, pattern: str, *, fatal: bool = True) -> ExpectedError:
     return ExpectedError("photometry_qc", error_type, fatal, pattern)
+
+
+def _metadata(error_type: str, pattern: str) -> ExpectedError:
+    return ExpectedError("session_metadata", error_type, False, pattern)
+
+
+def _wheel(error_type: str, pattern: str) -> ExpectedError:
+    return ExpectedError("wheel_velocity", error_type, True, pattern)
+
+
+def _video(error_type: str, pattern: str = "") -> ExpectedError:
+    return ExpectedError("video_qc", error_type, False, pattern)
+
+
+def _blocks(error_type: str, pattern: str) -> ExpectedError:
+    return _trials(error_type, pattern, fatal=False)
+
+
+HABITUATION_ERRORS = (
+    ExpectedError("trials", "IncompleteEventTimes", False, r"^Incomplete events: firstMovement_times$"),
+)
+"""Errors of a sound habituation session, in which the mouse makes no choice."""
 
 
 def _not_listed(categories: str) -> ExpectedError:
@@ -114,6 +147,38 @@ _BEHAVIOUR = (
         "nan_interval",
         "The end of the last trial is unknown.",
         changes.unknown_last_end,
+    ),
+    Plant(
+        "block_bug",
+        "Four trials of the second block have the other block's probability.",
+        changes.short_block,
+        (_blocks("BlockStructureBug", r"Min block length: 4"),),
+    ),
+    Plant(
+        "block_bug_no_plan",
+        "The same, and the task's plan of its blocks is lost.",
+        changes.short_block_without_plan,
+        (_blocks("BlockStructureBug", r"Min block length: 4"), _blocks("MissingBlockInfo", r"")),
+    ),
+    Plant(
+        "block_bug_training",
+        "Ten trials of a training session have a biased probability.",
+        changes.biased_training,
+        (_blocks("BlockStructureBug", r"Training session has non-uniform probabilityLeft"),),
+    ),
+    Plant(
+        "no_wheel_no_raw",
+        "Neither the wheel nor the encoder file that it is extracted from.",
+        changes.without(files.WHEEL_TIMES, files.WHEEL_POSITION, files.RAW_ENCODER),
+        (_not_listed("extracted_wheel"), _wheel("MissingRawData", r"_iblrig_encoderPositions\.raw\.ssv")),
+        frozenset({"wheel_velocity"}),
+    ),
+    Plant(
+        "no_wheel",
+        "No wheel, but the encoder file.",
+        changes.without(files.WHEEL_TIMES, files.WHEEL_POSITION),
+        (_not_listed("extracted_wheel"), _wheel("MissingExtractedData", r"_ibl_wheel\.position\.npy")),
+        frozenset({"wheel_velocity"}),
     ),
 )
 
@@ -196,6 +261,28 @@ _PHOTOMETRY_CONTENT = (
         (_photometry("LedStateGap", r"1 gap, 10 frames", fatal=False),),
     ),
     Plant(
+        "led_gaps",
+        "Ten frames, and three others, have an unknown LED state.",
+        changes.led_gaps,
+        (_photometry("LedStateGap", r"2 gaps, 13 frames", fatal=False),),
+    ),
+    Plant(
+        "few_unique",
+        "The camera resolves three levels of each band.",
+        changes.few_levels,
+        (_photometry("FewUniqueSamples", r"^Few unique samples: NBM-r/GCaMP=0\.00\d, NBM-r/Isosbestic=", fatal=False),),
+    ),
+    Plant(
+        "dead_channel",
+        "The fibre is dead: its ROI stays at the black level.",
+        changes.dead_channel,
+        (
+            _photometry("FewUniqueSamples", r"DR/GCaMP=0\.000, DR/Isosbestic=0\.000", fatal=False),
+            ExpectedError("preprocessed_signal", "DegenerateSignal", True, r"DR: GCaMP band is constant.*SD 0"),
+        ),
+        _NO_SIGNAL,
+    ),
+    Plant(
         "stray_multi",
         "One frame in mid-session was taken under all LEDs.",
         changes.stray_frame,
@@ -253,7 +340,110 @@ _PHOTOMETRY_CONTENT = (
     ),
 )
 
+_METADATA = (
+    Plant(
+        "no_regions",
+        "Neither description nor locations.",
+        changes.without(files.DESCRIPTION, files.LOCATIONS),
+        (
+            _not_listed("extracted_photometry_locations"),
+            _metadata("MissingRegionSource", r"neither .*description.* nor .*locations"),
+            _photometry("MissingExtractedData", r"photometryROI\.locations\.pqt"),
+        ),
+        # without a known region there is no fibre to have quality rows
+        _NO_SIGNAL | {"photometry_qc"},
+    ),
+    Plant(
+        "blank_region",
+        "The description leaves the region of one fibre blank; the locations know it.",
+        changes.blank_region,
+        (_metadata("InvalidBrainRegion", r"fibre G1 .*blank.*MR"),),
+    ),
+    Plant(
+        "hemisphere",
+        "The fibre is recorded on the other side than it was implanted on.",
+        changes.other_hemisphere,
+        (_metadata("HemisphereMismatch", r"NBM"),),
+    ),
+    Plant(
+        "suffix",
+        "The region is recorded without its hemisphere.",
+        changes.no_hemisphere,
+        (_metadata("MissingHemiSuffix", r"LC without hemisphere"),),
+    ),
+    Plant(
+        "protocol",
+        "The task protocol is of no known type, and the end of the session is unknown.",
+        changes.strange_protocol,
+        (
+            _metadata("InvalidSessionType", r"cuedBiasedChoiceWorld"),
+            _metadata("InvalidSessionLength", r"Missing end_time"),
+        ),
+    ),
+    Plant("midnight", "The session goes on past midnight.", changes.across_midnight),
+    Plant(
+        "not_listed",
+        "No list of the camera's channels, no film, no camera times.",
+        changes.without(files.RAW_CHANNELS, files.RAW_VIDEO, files.CAMERA_TIMES),
+        (_not_listed("raw_video, raw_photometry_channels"), _video("MissingVideoTimestamps")),
+        frozenset({"video_qc"}),
+    ),
+    Plant(
+        "video",
+        "The camera ran on for three minutes, and its quality control failed in every respect.",
+        changes.bad_video,
+        (
+            _video("VideoLengthError"),
+            _video("VideoTimestampsQCError"),
+            _video("VideoDroppedFramesQCError"),
+            _video("VideoPinStateQCError"),
+            _video("InvalidExtendedQC"),
+        ),
+    ),
+    Plant(
+        "same_day",
+        "A second session on the day of a sound one.",
+        changes.nothing,
+        (_metadata("TrueDuplicateSession", r""),),
+    ),
+    Plant(
+        "excluded",
+        "The subject is excluded from the project, has no fibres on record, and a line of another neuromodulator.",
+        changes.nothing,
+        (
+            _metadata("InvalidSubject", r"photometry_test_subject_A"),
+            _metadata("MissingInsertion", r""),
+            _metadata("NMMismatch", r""),
+        ),
+    ),
+    Plant(
+        "genetics",
+        "The subject has an unknown strain and line, and no fibres on record.",
+        changes.nothing,
+        (
+            _metadata("InvalidStrain", r""),
+            _metadata("InvalidLine", r""),
+            _metadata("InvalidNeuromodulator", r""),
+            _metadata("MissingInsertion", r""),
+        ),
+    ),
+    Plant(
+        "unknown_subject",
+        "No table knows the subject, and its fibre is in a region that is no target.",
+        changes.other_target,
+        (
+            _metadata("SubjectNotUnique", r"DEMO-X2"),
+            _metadata("InvalidStrain", r""),
+            _metadata("InvalidLine", r""),
+            _metadata("InvalidNeuromodulator", r""),
+            _metadata("InvalidBrainRegion", r"'VP'"),
+            _metadata("InvalidTargetNM", r"None"),
+            _metadata("MissingInsertion", r""),
+        ),
+    ),
+)
+
 PLANTS: Mapping[str, Plant] = MappingProxyType(
-    {plant.name: plant for plant in (*_BEHAVIOUR, *_PHOTOMETRY_FILES, *_PHOTOMETRY_CONTENT)}
+    {plant.name: plant for plant in (*_BEHAVIOUR, *_PHOTOMETRY_FILES, *_PHOTOMETRY_CONTENT, *_METADATA)}
 )
 """All plants by name."""

@@ -16,6 +16,7 @@ from iblnm_core.demo.counts import RoiRecording, simulate_roi
 from iblnm_core.demo.effects import TARGET_EFFECTS
 from iblnm_core.demo.files import Content, SessionContent
 from iblnm_core.demo.identity import LAB, random_stream
+from iblnm_core.demo.layouts import LAYOUTS
 from iblnm_core.demo.plan import SessionPlan
 from iblnm_core.demo.plants import PLANTS
 from iblnm_core.demo.signal import side_sign, subject_effects
@@ -82,6 +83,7 @@ def simulate_session(plan: SessionPlan, seed: int) -> SimulatedSession:
             frames,
             subject_effects(random_stream(seed, f"effect|{plan.subject.name}|{target.label}")),
             random_stream(seed, f"{plan.key}|roi|G{place}"),
+            plan.deviation,
         )
     return SimulatedSession(
         plan,
@@ -94,10 +96,11 @@ def simulate_session(plan: SessionPlan, seed: int) -> SimulatedSession:
 
 
 def make_session(plan: SessionPlan, seed: int) -> SessionContent:
-    """Return all that is to be written of a session, with what is broken on purpose."""
+    """Return all that is to be written of a session, with what is broken on purpose, in the layout of its rig."""
     content = session_content(simulate_session(plan, seed))
     if plan.plant is not None:
         PLANTS[plan.plant].change(content)
+    LAYOUTS[plan.layout](content)
     return content
 
 

@@ -59,6 +59,26 @@ def subject_effects(rng: np.random.Generator) -> dict[str, float]:
     return {event: float(rng.normal(0, SUBJECT_SD)) for event in EVENTS}
 
 
+@dataclass(frozen=True)
+class EventGains:
+    """Gains of one recording, z, by event; only events that the target responds to.
+
+    Attributes
+    ----------
+    fixed : dict of str to ndarray of float64, (n_trials,)
+        What the task variables make of it.
+    total : dict of str to ndarray of float64, (n_trials,)
+        The same with what subject, session and trial add.
+    of_subject, of_session : dict of str to float
+        What subject and session add, also for events without a response.
+    """
+
+    fixed: dict[str, Floats]
+    total: dict[str, Floats]
+    of_subject: dict[str, float]
+    of_session: dict[str, float]
+
+
 def event_gains(
     target: TargetEffects,
     sign: int,
@@ -66,7 +86,7 @@ def event_gains(
     state: SessionState,
     of_subject: Mapping[str, float],
     rng: np.random.Generator,
-) -> dict[str, Floats]:
+) -> EventGains:
     """Draw the gain of every event of every trial in one recording.
 
     Parameters
@@ -83,16 +103,16 @@ def event_gains(
 
     Returns
     -------
-    dict of str to ndarray of float64, (n_trials,)
-        Gains in z, for those of `EVENTS` that the target responds to.
+    EventGains
     """
-    gains = {}
+    gains = EventGains({}, {}, dict(of_subject), {})
     for event in EVENTS:
         of_session, of_trials = rng.normal(0, SESSION_SD), rng.normal(0, TRIAL_SD, len(trials))
+        gains.of_session[event] = of_session
         effect = target.effect(event)
         if effect is not None:
-            planted = _planted_gain(event, effect, sign, trials, state)
-            gains[event] = planted + of_subject[event] + of_session + of_trials
+            gains.fixed[event] = _planted_gain(event, effect, sign, trials, state)
+            gains.total[event] = gains.fixed[event] + of_subject[event] + of_session + of_trials
     return gains
 
 

@@ -34,7 +34,16 @@ METADATA_SCALARS = (
     "url",
     "region_source",
 )
-METADATA_LISTS = ("genotype", "projects", "users", "brain_region", "hemisphere", "target_NM", "datasets")
+METADATA_LISTS = (
+    "genotype",
+    "projects",
+    "users",
+    "brain_region",
+    "hemisphere",
+    "target_NM",
+    "datasets",
+    "filled_regions",
+)
 TRIAL_COLUMNS = (
     "stimOn_times",
     "response_times",

@@ -85,10 +85,18 @@ def _check_regions(row: Mapping[str, Any], regions: Sequence[str]) -> None:
         if split_region(region)[0] not in NEUROMODULATOR_OF_REGION:
             known = ", ".join(NEUROMODULATOR_OF_REGION)
             raise InvalidBrainRegion(f"brain region {region!r} is not a target of the project; targets are {known}")
+    if row["filled_regions"]:
+        raise InvalidBrainRegion(
+            "; ".join(
+                f"fibre {roi} has a blank region in {row['region_source']}; {region} is taken from the locations"
+                for roi, _, region in (entry.partition(": ") for entry in row["filled_regions"])
+            )
+        )
 
 
 def _check_hemispheres(subject: str, regions: Sequence[str]) -> None:
-    missing = [region for region in regions if not split_region(region)[1] and region and region not in MIDLINE_REGIONS]
+    lateral = set(NEUROMODULATOR_OF_REGION) - MIDLINE_REGIONS
+    missing = [region for region in regions if region in lateral]
     if missing:
         raise MissingHemiSuffix(
             f"subject {subject}: {', '.join(missing)} without hemisphere; expected a suffix -l or -r"

@@ -35,8 +35,8 @@ RAW_COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(name for layout in _LAYOUTS f
 
 _LED_BITS = ((1, "Isosbestic"), (2, "GCaMP"), (4, "RCaMP"))
 _LEDS = 7
-# digital input and output lines that the camera adds to the LED bits
-_CONDITIONS = np.array([0, 8, 16, 32, 64, 128, 256, 512, 48, 528, 544, 560])
+# above the LED bits come seven digital lines of the camera; real files have combinations that no table lists
+_FIRST_UNKNOWN = 1024
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ def _frame_numbers(table: "pa.Table", name: str) -> NDArray[np.float64]:
 
 
 def known_led_states(states: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each state is a combination of LEDs under a condition that the camera knows."""
-    return np.isin(states - (states & _LEDS), _CONDITIONS) & (states >= 0)
+    """Whether each state is a combination of LEDs and digital lines of the camera."""
+    return (states >= 0) & (states < _FIRST_UNKNOWN)
 
 
 def led_names(state: int) -> str:

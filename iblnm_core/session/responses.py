@@ -160,6 +160,28 @@ def mask_after_next_event(responses: Responses, trials: pd.DataFrame, events: Se
     return replace(responses, values=values)
 
 
+def magnitudes(responses: Responses, window_s: tuple[float, float]) -> Array:
+    """Return the mean of each response over a window.
+
+    Parameters
+    ----------
+    responses : Responses
+    window_s : tuple of float
+        Start (included) and end (excluded) relative to the event.
+
+    Returns
+    -------
+    ndarray of float64, (e, n)
+        Over the known samples; not a number where none is known.
+
+    Raises
+    ------
+    ValueError
+        When the window holds no sample.
+    """
+    return _window_means(responses, window_s, "magnitude")[..., 0]
+
+
 def subtract_baseline(responses: Responses, window_s: tuple[float, float]) -> Responses:
     """Subtract the mean of each trial over a window before the event.
 
@@ -181,15 +203,20 @@ def subtract_baseline(responses: Responses, window_s: tuple[float, float]) -> Re
     ValueError
         When the window holds no sample.
     """
+    return replace(responses, values=responses.values - _window_means(responses, window_s, "baseline"))
+
+
+def _window_means(responses: Responses, window_s: tuple[float, float], kind: str) -> Array:
+    """Return the mean over the known samples of a window, with the time axis kept."""
     first, last = np.searchsorted(responses.times, window_s, side="left")
     if first >= last:
         raise ValueError(
-            f"baseline window {window_s} holds no sample; responses reach from {responses.times[0]:g} s to "
+            f"{kind} window {window_s} holds no sample; responses reach from {responses.times[0]:g} s to "
             f"{responses.times[-1]:g} s"
         )
-    before = responses.values[..., first:last]
-    known = ~np.isnan(before)
+    inside = responses.values[..., first:last]
+    known = ~np.isnan(inside)
     counts = known.sum(axis=-1, keepdims=True)
-    totals = np.where(known, before, 0.0).sum(axis=-1, keepdims=True)
-    means = np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0)
-    return replace(responses, values=responses.values - means)
+    totals = np.where(known, inside, 0.0).sum(axis=-1, keepdims=True)
+    means: Array = np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0)
+    return means

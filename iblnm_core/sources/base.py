@@ -22,6 +22,8 @@ class SourceRecord:
         Brain regions by fibre, spelled as in the source.
     region_source : str
         Dataset that the regions come from; empty when none names any.
+    filled_regions : tuple of str
+        Regions that it left blank and another dataset knew, as `ROI: region`.
     folder : str
         Session folder relative to the root of the source.
     datasets : tuple of str
@@ -45,6 +47,7 @@ class SourceRecord:
     url: str | None = None
     regions: tuple[str, ...] = ()
     region_source: str = ""
+    filled_regions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class LocalSource:
         datasets = tuple(sorted(path for path in listed if _is_below(path) and _is_there(folder / path)))
         details = self._details.get(eid, {})
         description = _read_description(folder / DESCRIPTION) if DESCRIPTION in datasets else {}
-        regions, region_source = _regions(folder, datasets, description)
+        regions, region_source, filled = _regions(folder, datasets, description)
         subject = self._subjects.get(row["subject"], {})
         return SourceRecord(
             eid=eid,
@@ -99,6 +99,7 @@ class LocalSource:
             url=text_or_none(details.get("url")),
             regions=regions,
             region_source=region_source,
+            filled_regions=filled,
         )
 
     @cached_property
@@ -164,29 +165,42 @@ def _read_description(path: Path) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _regions(folder: Path, datasets: Sequence[str], description: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
-    """Return the brain regions by fibre and the dataset they come from: the description, else the locations table."""
+def _regions(
+    folder: Path, datasets: Sequence[str], description: Mapping[str, Any]
+) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    """Return the brain regions by fibre, the dataset they come from, and what another dataset had to add.
+
+    They come from the description, and from the locations table when that names none; single blanks are filled from
+    there by ROI.
+    """
     devices = description.get("devices") or {}
     fibers = (devices.get("neurophotometrics") or {}).get("fibers") if isinstance(devices, dict) else None
-    entries = fibers.values() if isinstance(fibers, dict) else ()
-    regions = tuple(str((entry or {}).get("location") or "") for entry in entries if isinstance(entry, dict | None))
-    if any(regions):
-        return regions, DESCRIPTION
-    if LOCATIONS in datasets:
-        return _located_regions(folder / LOCATIONS), LOCATIONS
-    return (), DESCRIPTION if fibers is not None else ""
+    entries = fibers.items() if isinstance(fibers, dict) else ()
+    described = {
+        str(roi): str((e or {}).get("location") or "").strip() for roi, e in entries if isinstance(e, dict | None)
+    }
+    if described and all(described.values()):
+        return tuple(described.values()), DESCRIPTION, ()
+    located = _located_regions(folder / LOCATIONS) if LOCATIONS in datasets else {}
+    if not any(described.values()):
+        source = LOCATIONS if LOCATIONS in datasets else DESCRIPTION if fibers is not None else ""
+        return tuple(located.values()), source, ()
+    filled = [roi for roi, region in described.items() if not region and located.get(roi)]
+    regions = {**described, **{roi: located[roi] for roi in filled}}
+    return tuple(regions.values()), DESCRIPTION, tuple(f"{roi}: {located[roi]}" for roi in filled)
 
 
-def _located_regions(path: Path) -> tuple[str, ...]:
+def _located_regions(path: Path) -> dict[str, str]:
+    """Return the brain regions of the locations table by ROI."""
+    import pandas as pd
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        column = pq.read_table(path, columns=["brain_region"]).column("brain_region")
-    except (pa.ArrowException, OSError, KeyError) as error:
+        column = pd.read_parquet(path, columns=["brain_region"])["brain_region"]
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         _logger.warning("%s is left out: %s", path, error)
-        return ()
-    return tuple(str(region or "") for region in column.to_pylist())
+        return {}
+    return {str(roi): region if isinstance(region, str) else "" for roi, region in column.items()}
 
 
 def _protocol(description: Mapping[str, Any]) -> str:

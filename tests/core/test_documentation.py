@@ -14,7 +14,7 @@ from iblnm_core import documentation
 from iblnm_core.cohort.catalogue import build_catalogue, index_frame
 from iblnm_core.cohort.collect import COLLECTED, collect
 from iblnm_core.demo.cohort import write_cohort
-from iblnm_core.demo.plan import demo_plans
+from iblnm_core.demo.presets import demo_plans
 from iblnm_core.parameters import PRESETS, parameters_from
 from iblnm_core.root import create_root
 from iblnm_core.schemas import SESSION_INDEX, SESSIONS

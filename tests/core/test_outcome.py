@@ -5,7 +5,8 @@ import datetime as dt
 import pytest
 
 from iblnm_core.demo.outcome import surprises
-from iblnm_core.demo.plan import SUBJECTS, SessionPlan
+from iblnm_core.demo.plan import SessionPlan
+from iblnm_core.demo.presets import SUBJECTS
 from iblnm_core.errors import InsufficientTrials, LedStateGap
 from iblnm_core.session.fingerprint import Provenance
 from iblnm_core.session.outputs import COMPUTED

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests_support.oracle import EVENTS, METRICS, oracle_of
+from tests_support.parity import EVERY, N_TRIALS, STORED, digest_of
 from tests_support.sessions import catalogue_of
 
 from iblnm_core.demo.cohort import write_cohort
-from iblnm_core.demo.plan import HOUR_PACE, SUBJECTS, SessionPlan
+from iblnm_core.demo.plan import HOUR_PACE, SessionPlan
+from iblnm_core.demo.presets import SUBJECTS, parity_plans
 from iblnm_core.root import create_root
 from iblnm_core.session import layout
 from iblnm_core.session.pipeline import process_session
@@ -178,3 +180,44 @@ def test_every_layout(tmp_path, copies, name):
         assert (stray > 1000).all()
     else:
         assert set(stray) == {0}
+
+
+# stored numbers
+
+
+@pytest.fixture(scope="module")
+def parity(tmp_path_factory):
+    """The parity sessions, generated anew and processed."""
+    folder = tmp_path_factory.mktemp("parity")
+    cohort = write_cohort(folder / "cache", parity_plans())
+    catalogue = catalogue_of(create_root(folder / "root", cache=cohort.cache, preset="reference"))
+    return cohort, {task.eid: task for task in catalogue.tasks(catalogue.sessions)}
+
+
+@pytest.mark.parametrize("place", range(len(parity_plans())))
+def test_the_stored_numbers_of_the_library(parity, place):
+    cohort, tasks = parity
+    eid = cohort.eids[place]
+    with h5py.File(STORED) as stored:
+        expected = stored[eid]
+        if digest_of(cohort.cache / cohort.sessions[place].key.folder) != expected.attrs["inputs"]:
+            pytest.skip("inputs changed: other library versions generate other sessions; make the numbers anew")
+        assert not process_session(tasks[eid]).failed
+        with SessionFile(tasks[eid].file, eid) as file:
+            signals, responses, quality = layout.read_signals(file), layout.read_responses(file), layout.read_qc(file)
+        assert set(signals) == set(expected)
+        rows = quality.set_index(["brain_region", "band"])
+        for region, (_, signal) in signals.items():
+            numbers = expected[region]
+            np.testing.assert_allclose(signal.index.to_numpy()[::EVERY], numbers["times"][()], rtol=0, atol=1e-12)
+            np.testing.assert_allclose(signal.to_numpy()[::EVERY], numbers["signal"][()], rtol=0, atol=1e-12)
+            for event, values in zip(responses[region].events, responses[region].values, strict=True):
+                np.testing.assert_allclose(values[:N_TRIALS], numbers[event][()], rtol=0, atol=1e-12)
+            for band in ("GCaMP", "Isosbestic"):
+                row = rows.loc[(region, band)]
+                np.testing.assert_allclose(row[list(METRICS)].to_numpy(np.float64), numbers[band][()], rtol=1e-9)
+                for name in ("n_early_samples", "n_band_inversions"):
+                    assert row[name] == expected.attrs[name]
+            assert rows.loc[(region, "GCaMP"), "iso_correlation"] == pytest.approx(
+                numbers.attrs["iso_correlation"], rel=1e-9
+            )

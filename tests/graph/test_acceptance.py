@@ -1,0 +1,128 @@
+"""The default demo cohort through the README's first command: exactly what was planted, and nothing else.
+
+The counts follow from the rules of the cohort. Whoever changes a rule changes them in the same commit.
+"""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.graph
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The page that the command prints, and its root."""
+    root = tmp_path_factory.mktemp("acceptance") / "demo"
+    command = [sys.executable, "-c", "from iblnm_dagster.cli import main; main()", "demo", "--root", str(root)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout, root
+
+
+@pytest.fixture(scope="module")
+def tables(demo):
+    _, root = demo
+    names = ("metadata/sessions", "metadata/session_status", "metadata/errors", "data/qc_photometry")
+    return {name.split("/")[1]: pd.read_parquet(root / f"{name}.pqt") for name in names}
+
+
+def test_the_page_says_what_was_made_what_failed_and_where_to_look(demo):
+    page, root = demo
+    assert "84 sessions: 40 sound, 44 broken on purpose" in page
+    assert "Exactly what was planted failed, and nothing else." in page
+    assert page.count("as planned") == 44
+    assert "Three things to look at next:" in page
+    assert str(root) in page
+
+
+def test_sessions_by_type(tables):
+    sessions = tables["sessions"]
+    assert sessions["session_type"].value_counts(dropna=False).to_dict() == {
+        "biased": 58,
+        "training": 14,
+        "ephys": 9,
+        "habituation": 2,
+        None: 1,
+    }
+    assert sessions["subject"].nunique() == 15
+    # 126 fibres, one of them in a session whose regions nothing tells
+    assert sessions["brain_region"].map(len).sum() == 125
+
+
+def test_sessions_with_each_output(tables):
+    status = tables["session_status"]
+    assert status[status["state"] == "ok"].groupby("asset")["eid"].nunique().to_dict() == {
+        "session_metadata": 84,
+        "trials": 80,
+        "photometry_qc": 82,
+        "preprocessed_signal": 65,
+        "responses": 64,
+    }
+    quality = tables["qc_photometry"]
+    assert quality[quality["n_windows"].notna()]["eid"].nunique() == 71
+    assert quality[quality["n_early_samples"].notna()]["eid"].nunique() == 80
+
+
+def test_sessions_by_error(tables):
+    errors = tables["errors"]
+    found = errors.groupby(["asset", "error_type"])["eid"].nunique()
+    assert found["session_metadata"].to_dict() == {
+        "DataNotListed": 10,
+        "InvalidBrainRegion": 2,
+        "InvalidSessionLength": 1,
+        "InvalidSessionType": 1,
+        "InvalidSubject": 1,
+        "InvalidTargetNM": 1,
+        "MissingHemiSuffix": 2,
+        "MissingRegionSource": 1,
+    }
+    assert found["trials"].to_dict() == {
+        "CorruptDataset": 1,
+        "IncompleteEventTimes": 3,
+        "InsufficientTrials": 1,
+        "MissingExtractedData": 1,
+        "MissingRawData": 1,
+        "MultipleCollections": 1,
+    }
+    assert found["photometry_qc"].to_dict() == {
+        "AmbiguousRegionMapping": 2,
+        "BandInversion": 1,
+        "CorruptDataset": 1,
+        "EarlySamples": 1,
+        "FewUniqueSamples": 2,
+        "LedStateGap": 2,
+        "MissingExtractedData": 3,
+        "MissingRawData": 2,
+        "SignalNotFinite": 1,
+        "SignalWrongType": 1,
+        "TrialsNotInPhotometryTime": 1,
+        "UnknownRawLayout": 1,
+    }
+    assert found["preprocessed_signal"].to_dict() == {"DegenerateSignal": 1}
+    assert "session_errors" not in found
+    assert errors[errors["severity"] == "fatal"]["eid"].nunique() == 20
+    assert errors[errors["blocks_analysis"]]["eid"].nunique() == 23
+
+
+def test_sound_recordings_resolve_their_signal(demo, tables):
+    _, root = demo
+    planted = pd.read_parquet(root / "truth" / "sessions.parquet")
+    sound = set(planted[planted["plant"].isna()]["eid"])
+    assert len(sound) == 40
+    quality = tables["qc_photometry"]
+    of_sound = quality[quality["eid"].isin(sound)]
+    assert set(of_sound["verdict"]) == {"ok"}
+    assert of_sound["n_unique_samples"].min() > 0.16
+
+
+def test_the_input_is_small_and_the_truth_smaller(demo):
+    _, root = demo
+
+    def megabytes(folder):
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+    assert megabytes(root / "cache") < 250
+    assert megabytes(root / "truth") < 6
