@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -92,6 +92,36 @@ def run_tasks(
         # nobody knows which task killed its worker: each runs alone, and the one that does it again is to blame
         while suspects:
             yield _run_alone(make, function, suspects.pop(0))
+
+
+def results_of(function: Callable[[T], R], tasks: Iterable[T], *, workers: int) -> Generator[R, None, None]:
+    """Yield the result of a function for each task as it finishes; one worker means this very process.
+
+    Closing the generator ends the workers at once.
+
+    Parameters
+    ----------
+    function : callable
+        Importable by name; gives no None.
+    tasks : iterable
+    workers : int
+
+    Yields
+    ------
+    object
+
+    Raises
+    ------
+    BaseException
+        What the first task that fails ends with.
+    """
+    if workers == 1:
+        yield from map(function, tasks)
+        return
+    for outcome in run_tasks(function, tasks, workers=workers):
+        if outcome.result is None:
+            raise outcome.error or RuntimeError(f"{outcome.task} came to nothing")
+        yield outcome.result
 
 
 def _run_until_broken(

@@ -131,7 +131,7 @@ def dead_channel(content: SessionContent) -> None:
 def short_block(content: SessionContent) -> None:
     """Give four trials inside the second block the other block's probability."""
     probabilities = _values(content.table(files.TRIALS), "probabilityLeft")[_SHORT_BLOCK]
-    _edit(content, files.TRIALS, "probabilityLeft", _SHORT_BLOCK, 1 - probabilities)
+    _edit(content, files.TRIALS, "probabilityLeft", _SHORT_BLOCK, np.where(probabilities < 0.5, 0.8, 0.2))
 
 
 def short_block_without_plan(content: SessionContent) -> None:
@@ -221,10 +221,8 @@ def blank_region(content: SessionContent) -> None:
 
 def other_hemisphere(content: SessionContent) -> None:
     """Record the fibres as on the other side than they were implanted on."""
-    swapped = [
-        f"{bare}-{'l' if side == 'r' else 'r'}" for bare, side in (split_region(region) for region in _regions(content))
-    ]
-    _rename_fibers(content, swapped)
+    other = {"l": "-r", "r": "-l", "": ""}
+    _rename_fibers(content, [bare + other[side] for bare, side in map(split_region, _regions(content))])
 
 
 def no_hemisphere(content: SessionContent) -> None:

@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from iblnm_core.demo.plan import SessionPlan
 from iblnm_core.demo.session import make_session
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.storage.atomic import explained_when_full
-from iblnm_core.workers import run_tasks
+from iblnm_core.workers import results_of
 
 STATEMENT = "demo_cohort.json"
 """File at the root of a cache that says what it was made from."""
@@ -160,26 +160,12 @@ def _build(
     building.mkdir()
     written = []
     # whatever ends this loop ends the workers before the unfinished folder is removed
-    with contextlib.closing(_sessions(building, plans, seed, workers)) as sessions:
+    with contextlib.closing(results_of(partial(_write, building, seed), plans, workers=workers)) as sessions:
         for session in sessions:
             written.append(session)
             if progress is not None:
                 progress(len(written), len(plans))
     write_index(building, written)
-
-
-def _sessions(
-    building: Path, plans: Sequence[SessionPlan], seed: int, workers: int
-) -> Generator[WrittenSession, None, None]:
-    """Write all sessions, in this process or in others, and yield them as they are finished."""
-    write = partial(_write, building, seed)
-    if workers == 1:
-        yield from map(write, plans)
-        return
-    for outcome in run_tasks(write, plans, workers=workers):
-        if outcome.result is None:
-            raise outcome.error or RuntimeError(f"session {outcome.task.key} came to nothing")
-        yield outcome.result
 
 
 def _write(building: Path, seed: int, plan: SessionPlan) -> WrittenSession:

@@ -13,7 +13,8 @@ from iblnm_core.demo.files import SessionContent
 
 _OUTPUT_LINE = 16
 _INPUT_LINES = (256, 512)
-_EVERY = 100
+# odd, so that frames of both bands are among them
+_EVERY = 101
 
 
 def as_it_is(_content: SessionContent) -> None:
@@ -32,6 +33,7 @@ def older_instrument(content: SessionContent) -> None:
     description: Any = content.datasets[files.DESCRIPTION]
     fibers = description["devices"]["neurophotometrics"]["fibers"]
     description["devices"]["neurophotometrics"]["fibers"] = {_OLDER_ROIS[roi]: entry for roi, entry in fibers.items()}
+    description["sync"]["bpod"]["collection"] = "raw_behavior_data"
     for task in description["tasks"]:
         for entry in task.values():
             entry["collection"] = "raw_behavior_data"

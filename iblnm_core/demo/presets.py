@@ -170,7 +170,11 @@ def demo_plans(
     scheduled = sum(len(_SCHEDULES[subject.name]) for subject in chosen)
     regular = tuple(itertools.islice(_regular(chosen), scheduled if sessions is None else sessions))
     patients = chosen if subjects is not None else [*chosen, *_STRANGERS]
-    return regular + (_clinic(patients) if clinic else ())
+    if not clinic:
+        return regular
+    # a second session of a day needs a first one
+    days = {(plan.subject.name, plan.date) for plan in regular}
+    return regular + tuple(p for p in _clinic(patients) if p.plant != "same_day" or (p.subject.name, p.date) in days)
 
 
 def _regular(subjects: Sequence[Subject]) -> Iterator[SessionPlan]:

@@ -1,11 +1,10 @@
 """Planted against recovered: the ruler cohort through the pipeline's own functions, in memory, and the page that says so."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from iblnm_core.session.bleaching import fit_bleaching
 from iblnm_core.session.photometry import Band, Recording, restrict_to_session
 from iblnm_core.session.preprocessing import preprocess
 from iblnm_core.storage.atomic import write_bytes
-from iblnm_core.workers import run_tasks
+from iblnm_core.workers import results_of
 
 RULER_SEED = 7
 
@@ -56,7 +55,7 @@ def recover(
         Called with the number of sessions done and their total after each.
     """
     found: dict[str, Recovered] = {}
-    for key, recovered in _each(partial(_recover_one, seed), plans, workers):
+    for key, recovered in results_of(partial(_recover_one, seed), plans, workers=workers):
         found[key] = recovered
         if progress is not None:
             progress(len(found), len(plans))
@@ -65,16 +64,6 @@ def recover(
         pd.concat([one.recordings for one in ordered], ignore_index=True),
         pd.concat([one.amplitudes for one in ordered], ignore_index=True),
     )
-
-
-def _each(make: Any, plans: Sequence[SessionPlan], workers: int) -> Iterable[tuple[str, Recovered]]:
-    if workers == 1:
-        yield from map(make, plans)
-        return
-    for outcome in run_tasks(make, plans, workers=workers):
-        if outcome.result is None:
-            raise outcome.error or RuntimeError(f"session {outcome.task.key} came to nothing")
-        yield outcome.result
 
 
 def _recover_one(seed: int, plan: SessionPlan) -> tuple[str, Recovered]:

@@ -29,7 +29,7 @@ from iblnm_core.parameters import ResponseParameters
 from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.session.responses import extract_responses, magnitudes, mask_after_next_event, subtract_baseline
 from iblnm_core.vocabulary import split_region
-from iblnm_core.workers import run_tasks
+from iblnm_core.workers import results_of
 
 EARLY_WINDOW_S = (0.10, 0.35)
 
@@ -302,9 +302,7 @@ def _session_tables(
     plans: Sequence[SessionPlan], seed: int, workers: int, progress: Callable[[int, int], None] | None
 ) -> dict[str, pd.DataFrame]:
     found: dict[str, dict[str, pd.DataFrame]] = {}
-    make = partial(_with_key, seed)
-    outcomes = map(make, plans) if workers == 1 else _in_workers(make, plans, workers)
-    for key, truth in outcomes:
+    for key, truth in results_of(partial(_with_key, seed), plans, workers=workers):
         found[key] = truth
         if progress is not None:
             progress(len(found), len(plans))
@@ -314,13 +312,6 @@ def _session_tables(
 
 def _with_key(seed: int, plan: SessionPlan) -> tuple[str, dict[str, pd.DataFrame]]:
     return str(plan.key), session_truth(plan, seed)
-
-
-def _in_workers(make: Any, plans: Sequence[SessionPlan], workers: int) -> Any:
-    for outcome in run_tasks(make, plans, workers=workers):
-        if outcome.result is None:
-            raise outcome.error or RuntimeError(f"session {outcome.task.key} came to nothing")
-        yield outcome.result
 
 
 def _latent() -> dict[str, Any]:

@@ -1,54 +1,42 @@
-"""The demo cohort is a real ONE cache, is what its seed says, looks like a recording, and is broken only where planned."""
+"""The demo cohort is a real ONE cache, has the sessions that are said, is what its seed says, and looks like a recording."""
 
 import dataclasses
 import datetime as dt
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import uuid
+from collections import Counter
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from one.api import One
+from tests_support.demo import SEED, extracted_by_library, plan
 
-from iblnm_core import errors
-from iblnm_core.cohort.catalogue import build_catalogue, index_frame
 from iblnm_core.demo import files
 from iblnm_core.demo.behaviour import _draw_recorded, simulate_behaviour, trial_columns
 from iblnm_core.demo.cohort import STATEMENT, write_cohort
 from iblnm_core.demo.counts import BLACK_LEVEL
 from iblnm_core.demo.effects import EARLY_WINDOW_S, EVENTS, TARGET_EFFECTS
 from iblnm_core.demo.identity import random_stream
+from iblnm_core.demo.layouts import LAYOUTS
 from iblnm_core.demo.noise import coloured_noise, event_train, responses_to
-from iblnm_core.demo.outcome import surprises
-from iblnm_core.demo.plan import CLINIC_PACE, DEMO_PACE, HOUR_PACE, PLANTS, SUBJECTS, SessionPlan, demo_plans
-from iblnm_core.demo.session import make_session, session_content, simulate_session
+from iblnm_core.demo.plan import CLINIC_PACE, DEMO_PACE, HOUR_PACE
+from iblnm_core.demo.plants import PLANTS
+from iblnm_core.demo.presets import SUBJECTS, demo_plans, hour_plans, ruler_plans, tiny_plans
+from iblnm_core.demo.session import session_content, simulate_session
 from iblnm_core.demo.signal import event_gains, side_sign, variance_budget
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.identifiers import is_eid
 from iblnm_core.parameters import PRESETS
 from iblnm_core.session.metadata import absent_categories
-from iblnm_core.session.outputs import COMPUTED
-from iblnm_core.session.pipeline import SessionTask, process_session
 from iblnm_core.session.preprocessing import preprocess
 from iblnm_core.sources.local import LocalSource
-from iblnm_core.vocabulary import split_region
-
-SEED = 1
-# plants that need a certain subject
-SUBJECT_OF_PLANT = {"region_ambiguous": "DEMO-NE3", "duplicate_region": "DEMO-ACh3"}
-
-
-def plan(name="DEMO-DA1", day=0, *, minutes=3.0, kind="biased", **fields):
-    subject = SUBJECTS[name]
-    fields = {"pace": CLINIC_PACE, **fields}
-    return SessionPlan(subject, subject.first_day + dt.timedelta(days=day), 1, kind, minutes, **fields)
+from iblnm_core.vocabulary import EXCLUDED_SUBJECTS, split_region
 
 
 def contents(folder):
@@ -61,15 +49,6 @@ def contents(folder):
         else:
             found[name] = hashlib.blake2b(path.read_bytes()).hexdigest()
     return found
-
-
-def extracted_by_library(raw):
-    """What ibl-photometry makes of raw frames, the first left out."""
-    # its two modules import each other and only start this way round
-    import iblphotometry.fpio  # noqa: F401
-    from iblphotometry.neurophotometrics import from_neurophotometrics_df_to_photometry_df
-
-    return from_neurophotometrics_df_to_photometry_df(raw.copy())
 
 
 TINY = (plan("DEMO-DA1"), plan("DEMO-5HT2", 1, kind="training"), plan("DEMO-NE3", 2))
@@ -292,30 +271,186 @@ def test_impossible_cohorts_are_refused(tmp_path, plans, seed, message):
 # --- the plan
 
 
-def test_default_plan_has_twelve_sound_sessions_and_a_clinic():
+# as the description of the cohort has them: fibres, and sessions day by day
+MICE = {
+    "DEMO-DA1": (("VTA-l", "SNc-r"), "TBBBE"),
+    "DEMO-DA2": (("VTA-r", "SNc-l"), "TBBBE"),
+    "DEMO-DA3": (("VTA-l", "SNc-l"), "TBBBE"),
+    "DEMO-5HT1": (("DR",), "HTB"),
+    "DEMO-5HT2": (("DR",), "TBE"),
+    "DEMO-5HT3": (("DR", "MR"), "TBE"),
+    "DEMO-NE1": (("LC-l",), "HTB"),
+    "DEMO-NE2": (("LC-r",), "TBE"),
+    "DEMO-NE3": (("LC-l", "LC-r"), "TBE"),
+    "DEMO-ACh1": (("NBM-l",), "tB"),
+    "DEMO-ACh2": (("NBM-r",), "TB"),
+    "DEMO-ACh3": (("NBM-l", "SI-l"), "TBE"),
+}
+GENETICS = {
+    "DA": ("B6.SJL-Slc6a3t", "Ai148xDat"),
+    "5HT": ("B6.129(Cg)-Slc6a4", "Ai148xSert"),
+    "NE": ("B6.Cg-Dbh", "Ai148xDbh"),
+    "ACh": ("B6;129S6-Chat", "Ai148xChat"),
+}
+# in order of date; `same_day` lies apart
+CLINIC = {
+    "DEMO-DA1": ["no_trials_no_raw", "signal_nan", "trials_outside", "region_no_match", "same_day"],
+    "DEMO-DA2": ["no_trials", "few_trials", "signal_float32"],
+    "DEMO-DA3": ["truncated_trials", "incomplete_events", "raw_layout"],
+    "DEMO-5HT1": ["two_collections", "raw_missing", "dead_channel"],
+    "DEMO-5HT2": ["no_signal_no_raw", "led_gap", "not_ascii"],
+    "DEMO-5HT3": ["no_signal", "led_gaps", "blank_region"],
+    "DEMO-NE1": ["no_wheel_no_raw", "no_locations", "stray_multi", "suffix"],
+    "DEMO-NE2": ["no_wheel", "band_inversion", "no_regions", "not_listed"],
+    "DEMO-NE3": ["truncated_signal", "region_ambiguous"],
+    "DEMO-ACh1": ["block_bug", "block_bug_no_plan", "early_sample", "hemisphere"],
+    "DEMO-ACh2": ["nan_interval", "block_bug_training", "few_unique", "protocol", "video"],
+    "DEMO-ACh3": ["duplicate_region", "midnight"],
+    "photometry_test_subject_A": ["excluded"],
+    "DEMO-X1": ["genetics"],
+    "DEMO-X2": ["unknown_subject"],
+}
+STRANGERS = CLINIC.keys() - MICE.keys()
+
+
+def letters(plans):
+    return "".join("t" if p.novice else p.session_type[0].upper() for p in plans)
+
+
+def by_mouse(plans):
+    found = {}
+    for session in plans:
+        found.setdefault(session.subject.name, []).append(session)
+    return found
+
+
+def days(plans):
+    return [(p.date - p.subject.first_day).days for p in plans]
+
+
+def test_default_plan_has_forty_sound_sessions_and_a_clinic_of_all_plants():
     plans = demo_plans()
-    sound, broken = [p for p in plans if not p.plant], [p for p in plans if p.plant]
-    assert len(sound) == 12
-    assert {(p.session_type, p.minutes) for p in sound} == {("training", 12.0), ("biased", 12.0)}
-    assert len({p.subject.name for p in sound}) == 6
-    assert {len(p.subject.regions) for p in sound} == {1, 2}
-    assert len(broken) == len({p.plant for p in broken}) == 10
-    assert {(p.session_type, p.minutes) for p in broken} == {("biased", 8.0)}
-    assert all((p.date - p.subject.first_day).days >= 70 for p in broken)
-    assert {p.subject for p in broken} <= {p.subject for p in sound}
-    assert len({p.key for p in plans}) == len(plans)
+    sound, broken = plans[:40], plans[40:]
+    assert {p.plant for p in sound} == {None}
+    assert Counter(letters(sound)) == {"H": 2, "t": 1, "T": 11, "B": 18, "E": 8}
+    assert {(p.minutes, p.pace, p.number) for p in sound} == {(12.0, DEMO_PACE, 1)}
+    assert len(broken) == len(PLANTS) == 44
+    assert {p.plant for p in broken} == set(PLANTS)
+    assert {(p.minutes, p.pace, p.layout, p.novice) for p in broken} == {(8.0, CLINIC_PACE, "standard", False)}
+    unlike = {"block_bug_training": "training", "excluded": "training", "same_day": "ephys"}
+    assert {p.plant: p.session_type for p in broken} == {**dict.fromkeys(PLANTS, "biased"), **unlike}
+    types = Counter(p.session_type for p in plans)
+    assert types == {"training": 14, "biased": 59, "ephys": 9, "habituation": 2}
+    assert len({p.key for p in plans}) == len(plans) == 84
+    assert len({p.subject for p in plans}) == 15
+    assert sum(len(p.subject.regions) for p in plans) == 126
+
+
+def test_every_mouse_has_its_fibers_its_genetics_and_its_schedule():
+    sound = by_mouse(demo_plans(clinic=False))
+    assert list(SUBJECTS) == list(sound) == list(MICE)
+    for place, (name, (regions, schedule)) in enumerate(MICE.items()):
+        subject, mine = SUBJECTS[name], sound[name]
+        assert {p.subject for p in mine} == {subject}
+        assert (subject.name, subject.regions) == (name, regions)
+        assert (subject.strain, subject.line) == GENETICS[subject.neuromodulator]
+        assert subject.genotype == ("Het",)
+        assert subject.in_subjects
+        assert subject.in_fibers
+        assert subject.first_day == dt.date(2025, 1, 6) + dt.timedelta(weeks=place)
+        assert letters(mine) == schedule
+        assert days(mine) == list(range(len(schedule)))
+
+
+def test_clinic_lies_seventy_days_after_the_first_session():
+    broken = by_mouse(p for p in demo_plans() if p.plant)
+    assert {name: [p.plant for p in mine] for name, mine in broken.items()} == CLINIC
+    again = broken["DEMO-DA1"].pop()
+    assert (again.plant, again.date, again.number) == ("same_day", dt.date(2025, 1, 9), 2)
+    for mine in broken.values():
+        assert days(mine) == list(range(70, 70 + len(mine)))
+        assert {p.number for p in mine} == {1}
+
+
+def test_three_mice_of_the_clinic_are_strangers():
+    broken = {p.plant: p.subject for p in demo_plans() if p.plant}
+    excluded, odd, unknown = (broken[name] for name in ("excluded", "genetics", "unknown_subject"))
+    assert {subject for subject in broken.values() if subject.name in MICE} == set(SUBJECTS.values())
+    assert excluded.name in EXCLUDED_SUBJECTS
+    assert {subject.regions for subject in (excluded, odd, unknown)} == {("VTA-l",)}
+    assert (excluded.strain, excluded.line) == (GENETICS["DA"][0], GENETICS["5HT"][1])
+    known = {text for pair in GENETICS.values() for text in pair}
+    assert not {odd.strain, odd.line} & known
+    in_tables = [(subject.in_subjects, subject.in_fibers) for subject in (excluded, odd, unknown)]
+    assert in_tables == [(True, False), (True, False), (False, False)]
+
+
+def test_three_sound_sessions_have_the_layouts_of_other_rigs():
+    for plans in (demo_plans(), demo_plans(sessions=600)):
+        unlike = {p.layout: (p.subject.name, p.plant, letters([p])) for p in plans if p.layout != "standard"}
+        assert unlike == {
+            "timestamp": ("DEMO-NE1", None, "T"),
+            "flags": ("DEMO-ACh1", None, "B"),
+            "dead_rois": ("DEMO-NE2", None, "B"),
+        }
+        assert sum(p.layout != "standard" for p in plans) == 3
+        assert {"standard", *unlike} == set(LAYOUTS)
 
 
 def test_smaller_and_larger_plans_share_their_sessions():
     whole = set(demo_plans())
-    assert set(demo_plans(clinic=False)) == {p for p in whole if not p.plant}
-    assert set(demo_plans(subjects=2)) == {p for p in whole if p.subject.name in {"DEMO-DA1", "DEMO-DA3"}}
+    sound = demo_plans(clinic=False)
+    assert set(sound) == {p for p in whole if not p.plant}
+    for count in (1, 2, 12):
+        names = set(list(MICE)[:count])
+        assert set(demo_plans(subjects=count)) == {p for p in whole if p.subject.name in names}
+    assert {p.subject.name for p in whole} - {p.subject.name for p in demo_plans(subjects=12)} == STRANGERS
     assert next(p.plant for p in demo_plans(subjects=1, sessions=1)) is None
-    assert len(demo_plans(sessions=0)) == 10
-    many = demo_plans(sessions=600)
+    # without the first session of its day, the second one is none
+    second = {p for p in whole if p.plant == "same_day"}
+    assert set(demo_plans(sessions=0)) == whole - set(sound) - second
+    assert second <= set(demo_plans(subjects=1))
+    assert demo_plans(sessions=7, clinic=False) == sound[:7]
+    many = demo_plans(sessions=1500)
     assert whole <= set(many)
-    assert len({p.key for p in many}) == len(many) == 610
-    assert {p.session_type for p in many} == {"training", "biased", "ephys"}
+    assert many[:40] == sound
+    assert len({p.key for p in many}) == len(many) == 1544
+
+
+def test_sound_sessions_go_on_without_end_and_leave_the_clinic_its_days():
+    for name, mine in by_mouse(demo_plans(sessions=1500, clinic=False)).items():
+        schedule = MICE[name][1]
+        assert letters(mine) == (schedule + "TBBBE" * len(mine))[: len(mine)]
+        expected = [*range(70), *range(100, 300)]
+        assert len(mine) > 110
+        assert days(mine) == expected[: len(mine)]
+
+
+def test_small_and_large_presets():
+    small = tiny_plans()
+    assert [p.subject.regions for p in small] == [("VTA-l", "SNc-r"), ("DR",), ("LC-l", "LC-r")]
+    assert {(p.session_type, p.minutes, p.pace, p.plant) for p in small} == {("biased", 8.0, CLINIC_PACE, None)}
+    (hour,) = hour_plans()
+    assert (hour.session_type, hour.minutes, hour.pace, hour.plant) == ("biased", 60.0, HOUR_PACE, None)
+    assert len(hour.subject.regions) == 2
+
+
+def test_ruler_has_six_mice_of_every_target_on_alternate_sides():
+    plans = ruler_plans()
+    assert len({p.key for p in plans}) == len(plans) == 240
+    assert {(p.session_type, p.minutes, p.plant, p.layout) for p in plans} == {("biased", 12.0, None, "standard")}
+    mice = by_mouse(plans)
+    assert len(mice) == 30
+    assert not mice.keys() & SUBJECTS.keys()
+    assert all(days(mine) == list(range(8)) for mine in mice.values())
+    fibers = [mine[0].subject.regions for mine in mice.values()]
+    expected = []
+    for target in ("VTA", "SNc", "DR", "LC", "NBM"):
+        sides = ["DR", "DR"] if target == "DR" else [f"{target}-l", f"{target}-r"]
+        expected += [(region,) for region in 3 * sides]
+    assert fibers == expected
+    for subject in (mine[0].subject for mine in mice.values()):
+        assert (subject.strain, subject.line) == GENETICS[subject.neuromodulator]
 
 
 def test_plans_that_cannot_be_made_are_refused():
@@ -323,11 +458,14 @@ def test_plans_that_cannot_be_made_are_refused():
         ({"plant": "nonsense"}, "'nonsense' is unknown"),
         ({"kind": "passive"}, "'passive' cannot be simulated"),
         ({"minutes": 1.0}, "expected at least 125 s"),
+        ({"layout": "sideways"}, "'sideways' is unknown"),
     ):
         with pytest.raises(ConfigurationError, match=message):
             plan(**fields)
     with pytest.raises(ConfigurationError, match="expected at least one"):
         demo_plans(subjects=0)
+    with pytest.raises(ConfigurationError, match="expected none or more"):
+        demo_plans(sessions=-1)
     with pytest.raises(ConfigurationError, match="expected at least one of VTA"):
         dataclasses.replace(SUBJECTS["DEMO-DA1"], regions=("VP",))
 
@@ -578,12 +716,12 @@ def test_side_effects_are_contralateral_and_zero_on_the_midline():
     session = simulate_session(plan("DEMO-NE3", minutes=12), SEED)
     on_right = session.behaviour.trials.on_right
     contrasts = [
-        roi.gains["stimOn_times"][on_right].mean() - roi.gains["stimOn_times"][~on_right].mean()
+        roi.gains.total["stimOn_times"][on_right].mean() - roi.gains.total["stimOn_times"][~on_right].mean()
         for roi in session.rois.values()
     ]
     # the same trials seen from either side: what remains between the fibres is the side effect
     assert contrasts[0] - contrasts[1] == pytest.approx(2 * 0.10, abs=0.25)
-    assert set(simulate_session(plan("DEMO-5HT2"), SEED).rois["G0"].gains) == {"stimOn_times", "feedback_times"}
+    assert set(simulate_session(plan("DEMO-5HT2"), SEED).rois["G0"].gains.total) == {"stimOn_times", "feedback_times"}
 
 
 @pytest.mark.parametrize("region", ["VTA-l", "SNc-r", "DR", "LC-l", "NBM-r"])
@@ -600,7 +738,7 @@ def test_gains_hold_the_planted_effects(region):
     terms = np.column_stack(
         [np.ones(len(trials)), contrast, side, chosen, reward, contrast * side, contrast * reward, log_reaction]
     )[known]
-    for event, gain in gains.items():
+    for event, gain in gains.total.items():
         effect = target.effect(event)
         planted = [
             effect.mean,
@@ -660,230 +798,6 @@ def early_magnitudes(times, values, events):
     traces = np.interp(grid, times, values)
     offsets = grid[0] - events[0]
     return traces[:, offsets >= 0.1 - 1e-9].mean(1) - traces[:, offsets < -1e-9].mean(1)
-
-
-# --- plants
-
-
-@pytest.fixture(scope="module")
-def broken(tmp_path_factory):
-    """One session per plant on disk, with the pipeline's verdict."""
-    folder = tmp_path_factory.mktemp("plants")
-    plans = [
-        plan(SUBJECT_OF_PLANT.get(name, "DEMO-DA2"), 100 + place, minutes=8, plant=name)
-        for place, name in enumerate(PLANTS)
-    ]
-    return write_cohort(folder / "cache", plans, seed=SEED)
-
-
-@pytest.fixture(scope="module")
-def records(broken):
-    return {record.eid: record for record in LocalSource(broken.cache).list_sessions().records}
-
-
-def pair(broken, name):
-    """The folder of the broken session, and the content of the same session as it would be without the plant."""
-    session = next(p for p in broken.sessions if p.plant == name)
-    return broken.cache / session.key.folder, make_session(dataclasses.replace(session, plant=None), SEED)
-
-
-def changed_files(folder, sound):
-    before = {path: files.serialised(path, content) for path, content in sound.datasets.items()}
-    after = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    gone, new = before.keys() - after.keys(), after.keys() - before.keys()
-    return gone, new, {path for path in before.keys() & after.keys() if before[path] != after[path]}
-
-
-TRIAL_FILES = {files.TRIALS, *files.TRIAL_ATTRIBUTES}
-CHANGED_FILES = {
-    "no_trials_no_raw": (TRIAL_FILES | {files.RAW_TASK}, set(), set()),
-    "no_trials": (TRIAL_FILES, set(), set()),
-    "truncated_trials": (set(), set(), {files.TRIALS}),
-    "two_collections": (set(), {path.replace("task_00", "task_01") for path in TRIAL_FILES}, set()),
-    "few_trials": (set(), set(), TRIAL_FILES | {files.RAW_TASK}),
-    "incomplete_events": (set(), set(), {files.TRIALS}),
-    "nan_interval": (set(), set(), {files.TRIALS}),
-    "no_signal_no_raw": ({files.SIGNAL, files.RAW_FRAMES}, set(), set()),
-    "no_signal": ({files.SIGNAL}, set(), set()),
-    "no_locations": ({files.LOCATIONS}, set(), set()),
-    "truncated_signal": (set(), set(), {files.SIGNAL}),
-    "raw_missing": ({files.RAW_FRAMES}, set(), set()),
-    "raw_layout": (set(), set(), {files.RAW_FRAMES}),
-    "signal_nan": (set(), set(), {files.SIGNAL}),
-    "signal_float32": (set(), set(), {files.SIGNAL}),
-    "led_gap": (set(), set(), {files.SIGNAL, files.RAW_FRAMES}),
-    "stray_multi": (set(), set(), {files.SIGNAL, files.RAW_FRAMES}),
-    "band_inversion": (set(), set(), {files.SIGNAL, files.RAW_FRAMES}),
-    "early_sample": (set(), set(), {files.SIGNAL, files.RAW_FRAMES}),
-    "trials_outside": (set(), set(), {files.SIGNAL, files.RAW_FRAMES}),
-    "region_no_match": (set(), set(), {files.LOCATIONS}),
-    "region_ambiguous": (set(), set(), {files.LOCATIONS}),
-    "duplicate_region": (set(), set(), {files.LOCATIONS, files.DESCRIPTION}),
-    "not_ascii": (set(), set(), {files.LOCATIONS}),
-}
-
-
-@pytest.mark.parametrize("name", PLANTS)
-def test_plants_change_the_files_they_say_and_no_others(broken, name):
-    assert changed_files(*pair(broken, name)) == CHANGED_FILES[name]
-
-
-def read(folder, path):
-    return pd.read_parquet(folder / path)
-
-
-@pytest.mark.parametrize("name", ["truncated_trials", "truncated_signal"])
-def test_truncated_files_cannot_be_read(broken, name):
-    folder, sound = pair(broken, name)
-    path = files.TRIALS if name == "truncated_trials" else files.SIGNAL
-    whole = files.serialised(path, sound.datasets[path])
-    assert (folder / path).read_bytes() == whole[: int(0.6 * len(whole))]
-    with pytest.raises(pa.ArrowInvalid):
-        pq.read_table(folder / path)
-
-
-def test_second_collection_holds_the_same_trials(broken):
-    folder, _ = pair(broken, "two_collections")
-    pd.testing.assert_frame_equal(read(folder, files.TRIALS), read(folder, files.TRIALS.replace("task_00", "task_01")))
-
-
-def test_few_trials_are_few_everywhere(broken):
-    folder, sound = pair(broken, "few_trials")
-    trials = read(folder, files.TRIALS)
-    pd.testing.assert_frame_equal(trials, sound.table(files.TRIALS).to_pandas().head(60))
-    assert {len(np.load(folder / path)) for path in files.TRIAL_ATTRIBUTES} == {60}
-    assert len((folder / files.RAW_TASK).read_text().splitlines()) == 60
-
-
-def test_lost_event_times(broken):
-    folder, _ = pair(broken, "incomplete_events")
-    feedback = read(folder, files.TRIALS)["feedback_times"]
-    assert np.flatnonzero(feedback.isna()).tolist() == list(range(5, len(feedback), 6))
-    folder, _ = pair(broken, "nan_interval")
-    ends = read(folder, files.TRIALS)["intervals_1"]
-    assert np.flatnonzero(ends.isna()).tolist() == [len(ends) - 1]
-
-
-def test_bad_signal_values(broken):
-    folder, _ = pair(broken, "signal_nan")
-    signal = read(folder, files.SIGNAL)
-    assert np.flatnonzero(signal["G0"].isna()).tolist() == list(range(10_001, 10_038))
-    assert signal["G1"].notna().all()
-    folder, sound = pair(broken, "signal_float32")
-    schema = pq.read_schema(folder / files.SIGNAL)
-    assert (schema.field("G0").type, schema.field("G1").type) == (pa.float32(), pa.float64())
-    assert schema.names == sound.table(files.SIGNAL).column_names
-    folder, _ = pair(broken, "raw_layout")
-    assert pq.read_schema(folder / files.RAW_FRAMES).names[:4] == [
-        "FrameCounter",
-        "SystemTimestamp",
-        "LedStatus",
-        "ComputerTimestamp",
-    ]
-
-
-def test_odd_led_states_are_in_raw_and_extracted_frames(broken):
-    for name, n, label in (("led_gap", 10, ""), ("stray_multi", 1, "Isosbestic+GCaMP+RCaMP")):
-        folder, _ = pair(broken, name)
-        raw, signal = read(folder, files.RAW_FRAMES), read(folder, files.SIGNAL)
-        odd = ~raw["LedState"].isin([1, 2]).to_numpy()
-        odd[0] = False
-        assert odd.sum() == n
-        assert np.ptp(np.flatnonzero(odd)) == n - 1
-        assert set(signal.loc[odd, "name"]) == {label}
-        assert signal.loc[odd, "wavelength"].isna().all()
-        assert signal.loc[~odd, "name"].iloc[1:].isin(["GCaMP", "Isosbestic"]).all()
-        extracted = extracted_by_library(raw)
-        assert extracted["name"].tolist() == signal["name"].iloc[1:].tolist()
-        assert extracted["color"].tolist() == signal["color"].iloc[1:].tolist()
-
-
-def test_dropped_and_early_frames(broken):
-    folder, sound = pair(broken, "band_inversion")
-    raw, signal = read(folder, files.RAW_FRAMES), read(folder, files.SIGNAL)
-    assert len(raw) == len(signal) == sound.table(files.RAW_FRAMES).num_rows - 1
-    assert (np.diff(raw["LedState"]) == 0).sum() == 1
-    assert (np.diff(raw["FrameCounter"]) == 2).sum() == 1
-    assert np.diff(signal["times"]).max() == pytest.approx(2 / 60, abs=2e-4)
-    folder, _ = pair(broken, "early_sample")
-    for path, column in ((files.RAW_FRAMES, "SystemTimestamp"), (files.SIGNAL, "times")):
-        intervals = np.diff(read(folder, path)[column])
-        assert (intervals < np.median(intervals) - 0.001).sum() == 1
-        assert intervals.min() == pytest.approx(1 / 60 - 0.002, abs=2e-4)
-        assert intervals.max() == pytest.approx(1 / 60 + 0.002, abs=2e-4)
-
-
-def test_short_recording_ends_a_minute_before_the_last_trial(broken):
-    folder, _ = pair(broken, "trials_outside")
-    signal, trials = read(folder, files.SIGNAL), read(folder, files.TRIALS)
-    assert signal["times"].iloc[-1] == pytest.approx(trials["intervals_0"].iloc[-1] - 60, abs=0.02)
-    assert len(read(folder, files.RAW_FRAMES)) == len(signal)
-
-
-def test_regions_that_do_not_match(broken, records):
-    found = {}
-    for name in ("region_no_match", "region_ambiguous", "duplicate_region"):
-        folder, _ = pair(broken, name)
-        eid = next(eid for eid, p in broken.plans.items() if p.plant == name)
-        found[name] = (read(folder, files.LOCATIONS)["brain_region"].to_dict(), records[eid].regions)
-    assert found == {
-        "region_no_match": ({"G0": "PPT", "G1": "SNc-l"}, ("VTA-r", "SNc-l")),
-        "region_ambiguous": ({"G0": "LC", "G1": "LC"}, ("LC-l", "LC-r")),
-        "duplicate_region": ({"G0": "NBM", "G1": "NBM"}, ("NBM", "NBM")),
-    }
-
-
-def test_letters_beyond_ascii_survive(broken, records):
-    folder, _ = pair(broken, "not_ascii")
-    eid = next(eid for eid, p in broken.plans.items() if p.plant == "not_ascii")
-    assert records[eid].users == ("Zoë Müller", "José Ñandú")
-    assert not any(name.isascii() for name in read(folder, files.LOCATIONS)["fiber"])
-
-
-@pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS)
-def test_expectations_agree_with_the_rules(plant, broken):
-    stopped = set()
-    for expected in plant.expected:
-        consequences = [
-            c
-            for rule in errors.RULES.values()
-            if rule.asset == expected.asset
-            for c in rule.consequences
-            if c.error is getattr(errors, expected.error_type)
-        ]
-        assert consequences, expected
-        assert {c.severity is errors.Severity.FATAL for c in consequences} == {expected.fatal}
-        stopped |= {output for c in consequences for output in c.stops}
-        assert re.compile(expected.message_pattern)
-    # without any photometry file there is nothing to report the quality of
-    assert plant.absent - {"photometry_qc"} == stopped
-    folder, _ = pair(broken, plant.name)
-    listed = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
-    missing = absent_categories(listed)
-    patterns = [e.message_pattern for e in plant.expected if e.error_type == "DataNotListed"]
-    assert patterns == ([f"^{', '.join(missing)}$"] if missing else [])
-
-
-@pytest.fixture(scope="module")
-def catalogue(records):
-    return build_catalogue(index_frame(records.values())).set_index("eid", drop=False)
-
-
-@pytest.mark.parametrize("name", PLANTS)
-def test_pipeline_finds_what_is_planted_and_nothing_else(broken, records, catalogue, tmp_path, name):
-    eid, session = next((eid, p) for eid, p in broken.plans.items() if p.plant == name)
-    folder = broken.cache / records[eid].folder
-    task = SessionTask(
-        eid,
-        catalogue.loc[eid].to_dict(),
-        str(folder),
-        records[eid].datasets,
-        str(tmp_path / f"{eid}.h5"),
-        PRESETS["default"],
-        frozenset(COMPUTED),
-    )
-    report = process_session(task)
-    assert surprises(session, eid, report.provenance, report.verdicts) == []
 
 
 def test_sound_signals_pass_the_metrics_of_the_library(tiny, client):
