@@ -54,6 +54,34 @@ class InvalidSubject(SessionError):
     """The subject is on the exclusion list, or its name cannot be a folder name."""
 
 
+class SubjectNotUnique(SessionError):
+    """The table of subjects has no row of the subject, or several."""
+
+
+class InvalidStrain(SessionError):
+    """The strain is unknown, or none of the project's."""
+
+
+class InvalidLine(SessionError):
+    """The line is unknown, or none of the project's."""
+
+
+class InvalidNeuromodulator(SessionError):
+    """Neither strain nor line tells which neuromodulator the mouse reports."""
+
+
+class NMMismatch(SessionError):
+    """The mouse's genetics and the recorded targets stand for different neuromodulators."""
+
+
+class HemisphereMismatch(SessionError):
+    """A fibre is recorded on another side than the one it was implanted on."""
+
+
+class MissingInsertion(SessionError):
+    """The table of fibres has no fibre of the subject in a recorded region."""
+
+
 class InvalidSessionType(SessionError):
     """The task protocol names no session type, several, or one of the excluded variants."""
 
@@ -221,8 +249,16 @@ _RULES = (
     Rule(
         "subject_in_project",
         "session_metadata",
-        "The subject belongs to the project and its name can be a folder name.",
-        _advisory(InvalidSubject),
+        "The subject belongs to the project, and the table of subjects has it once.",
+        _advisory(InvalidSubject, SubjectNotUnique),
+    ),
+    Rule("strain_known", "session_metadata", "The mouse's strain is one of the project's.", _advisory(InvalidStrain)),
+    Rule("line_known", "session_metadata", "The mouse's line is one of the project's.", _advisory(InvalidLine)),
+    Rule(
+        "neuromodulator_known",
+        "session_metadata",
+        "The genetics name a neuromodulator, and it is the one of all recorded targets.",
+        _advisory(InvalidNeuromodulator, NMMismatch),
     ),
     Rule(
         "session_paths_safe",
@@ -239,8 +275,8 @@ _RULES = (
     Rule(
         "hemisphere_consistent",
         "session_metadata",
-        "Every fibre in a lateral target has its hemisphere.",
-        _advisory(MissingHemiSuffix),
+        "Every fibre in a lateral target has its hemisphere, and it is the one it was implanted in.",
+        _advisory(HemisphereMismatch, MissingInsertion, MissingHemiSuffix),
     ),
     Rule(
         "datasets_listed",

@@ -133,6 +133,12 @@ SESSION_INDEX = TableSchema(
         Column(
             "filled_regions", "texts", "regions that the source left blank and another dataset knew, as `ROI: region`"
         ),
+        Column(
+            "n_subject_rows", "integer", "rows of the subject in the table of subjects; null without one", nullable=True
+        ),
+        Column(
+            "fiber_sides", "texts", "by fibre, in the table of fibres: l, r, midline, both or absent; empty without one"
+        ),
     ),
 )
 
@@ -169,6 +175,12 @@ SESSIONS = TableSchema(
         Column("region_source", "text", "dataset that the regions come from; empty when none names any"),
         Column(
             "filled_regions", "texts", "regions that the source left blank and another dataset knew, as `ROI: region`"
+        ),
+        Column(
+            "n_subject_rows", "integer", "rows of the subject in the table of subjects; null without one", nullable=True
+        ),
+        Column(
+            "fiber_sides", "texts", "by fibre, in the table of fibres: l, r, midline, both or absent; empty without one"
         ),
     ),
 )

@@ -17,6 +17,39 @@ TARGETS = tuple(f"{region}-{neuromodulator}" for region, neuromodulator in NEURO
 
 _REGION_SPELLINGS = MappingProxyType({"DRN": "DR", "SNC": "SNc"})
 
+STRAINS = (
+    "B6.Cg",
+    "B6.129S2",
+    "B6J.Cg-Gt",
+    "B6.Cg-Igs7",
+    "C57BL/6J",
+    "B6.129(Cg)-Slc6a4",
+    "B6.SJL-Slc6a3t",
+    "B6;129S6-Chat",
+    "B6.Cg-Dbh",
+)
+"""Mouse strains of the project."""
+
+NEUROMODULATOR_OF_GENETICS = MappingProxyType(
+    {
+        "Ai148xSERTCre": "5HT",
+        "Ai95xSERTCre": "5HT",
+        "Ai148xDATCre": "DA",
+        "Ai148xDbhCre": "NE",
+        "Ai148xDbh-Cre": "NE",
+        "Ai148xTHCre": "NE",
+        "Ai148xChATCre": "ACh",
+        "Ai148xSert": "5HT",
+        "Ai148xDat": "DA",
+        "Ai148xDbh": "NE",
+        "Ai148xTh": "NE",
+        "Ai148xChat": "ACh",
+        "Ai148cdhxChat": "ACh",
+        "Ai148-G6f-cdh x Chat-cre": "ACh",
+    }
+)
+"""Crosses of the project, as strain or line of a mouse, and the neuromodulator whose neurons they label."""
+
 SESSION_TYPES = (
     "habituation",
     "training",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 import pandas as pd
@@ -35,13 +36,15 @@ def build_catalogue(index: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per session, columns of the `sessions` schema. Region names are repaired; everything else that is
-        doubtful stays as it is and is judged by the metadata rules.
+        One row per session, columns of the `sessions` schema. Region names are repaired first; then a session without
+        any region takes those of its subject's other sessions, if they agree; then unknown hemispheres are taken from
+        the table of fibres, where it has one. What is doubtful is judged by the metadata rules.
     """
     if index.empty:
         return pd.DataFrame(columns=SESSIONS.column_names)
-    rows = [_catalogue_row(row) for row in index.to_dict("records")]
-    catalogue = pd.DataFrame(rows)
+    records = index.to_dict("records")
+    regions = _filled_regions(records)
+    catalogue = pd.DataFrame([_catalogue_row(row, own) for row, own in zip(records, regions, strict=True)])
     dates = pd.to_datetime(catalogue["start_time"].str[:10])
     by_subject = dates.groupby(catalogue["subject"])
     catalogue["day_n"] = (dates - by_subject.transform("min")).dt.days
@@ -49,9 +52,24 @@ def build_catalogue(index: pd.DataFrame) -> pd.DataFrame:
     return catalogue[SESSIONS.column_names]
 
 
-def _catalogue_row(row: Mapping[Any, Any]) -> dict[str, Any]:
-    regions = [normalise_region(region) for region in row["regions"]]
+def _filled_regions(records: Sequence[Mapping[Any, Any]]) -> list[list[str]]:
+    """Return the repaired brain regions of every session; none become those that its subject's others agree on."""
+    repaired = [[normalise_region(region) for region in row["regions"]] for row in records]
+    of_subject: dict[str, set[tuple[str, ...]]] = {}
+    for row, regions in zip(records, repaired, strict=True):
+        if regions:
+            of_subject.setdefault(row["subject"], set()).add(tuple(regions))
+    filled = []
+    for row, regions in zip(records, repaired, strict=True):
+        others = of_subject.get(row["subject"], set())
+        # a source that names regions and leaves them blank is another matter
+        filled.append(list(next(iter(others))) if not regions and len(others) == 1 else regions)
+    return filled
+
+
+def _catalogue_row(row: Mapping[Any, Any], regions: list[str]) -> dict[str, Any]:
     targets = [target_of(region) for region in regions]
+    sides = list(row["fiber_sides"])
     return {
         **{name: row[name] for name in SESSIONS.column_names if name in row},
         "lab": row["lab"] or None,
@@ -59,11 +77,17 @@ def _catalogue_row(row: Mapping[Any, Any]) -> dict[str, Any]:
         "session_length": session_length(row["start_time"], row["end_time"]),
         "NM": common_neuromodulator(targets),
         "brain_region": regions,
-        "hemisphere": [split_region(region)[1] for region in regions],
+        "hemisphere": [_hemisphere(region, side) for region, side in zip_longest(regions, sides[: len(regions)])],
         "target_NM": targets,
         "datasets": list(row["datasets"]),
         "filled_regions": list(row["filled_regions"]),
+        "fiber_sides": sides,
     }
+
+
+def _hemisphere(region: str, implanted: str | None) -> str:
+    """Return the side that a region is named with, else the one that the table of fibres has, else nothing."""
+    return split_region(region)[1] or (implanted if implanted in {"l", "r"} else "")
 
 
 def _session_type(protocol: str) -> str | None:

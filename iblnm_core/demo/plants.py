@@ -350,8 +350,7 @@ _METADATA = (
             _metadata("MissingRegionSource", r"neither .*description.* nor .*locations"),
             _photometry("MissingExtractedData", r"photometryROI\.locations\.pqt"),
         ),
-        # without a known region there is no fibre to have quality rows
-        _NO_SIGNAL | {"photometry_qc"},
+        _NO_SIGNAL,
     ),
     Plant(
         "blank_region",

@@ -33,6 +33,7 @@ METADATA_SCALARS = (
     "session_n",
     "url",
     "region_source",
+    "n_subject_rows",
 )
 METADATA_LISTS = (
     "genotype",
@@ -43,6 +44,7 @@ METADATA_LISTS = (
     "target_NM",
     "datasets",
     "filled_regions",
+    "fiber_sides",
 )
 TRIAL_COLUMNS = (
     "stimOn_times",

@@ -6,23 +6,33 @@ from typing import Any
 
 from iblnm_core.errors import (
     DataNotListed,
+    HemisphereMismatch,
     InvalidBrainRegion,
+    InvalidLine,
+    InvalidNeuromodulator,
     InvalidSessionLength,
     InvalidSessionType,
+    InvalidStrain,
     InvalidSubject,
     InvalidTargetNM,
     MissingBrainRegion,
     MissingHemiSuffix,
+    MissingInsertion,
     MissingRegionSource,
+    NMMismatch,
+    SessionError,
+    SubjectNotUnique,
 )
 from iblnm_core.session.verdicts import Judge
 from iblnm_core.vocabulary import (
     DATASET_CATEGORIES,
     EXCLUDED_SUBJECTS,
     MIDLINE_REGIONS,
+    NEUROMODULATOR_OF_GENETICS,
     NEUROMODULATOR_OF_REGION,
     PROTOCOL_RED_FLAGS,
     SESSION_TYPES,
+    STRAINS,
     TARGETS,
     is_safe_name,
     split_region,
@@ -40,14 +50,12 @@ def judge_metadata(row: Mapping[str, Any], judge: Judge) -> None:
         Gets the verdicts.
     """
     subject, regions = row["subject"], list(row["brain_region"])
-    with judge.rule("subject_in_project"):
-        if subject in EXCLUDED_SUBJECTS:
-            excluded = ", ".join(sorted(EXCLUDED_SUBJECTS))
-            raise InvalidSubject(f"subject {subject} is excluded from the project (excluded: {excluded})")
+    judge.record("subject_in_project", _subject_errors(subject, row["n_subject_rows"]))
+    if row["n_subject_rows"] is not None:
+        _judge_genetics(row, judge)
     with judge.rule("brain_region_valid"):
         _check_regions(row, regions)
-    with judge.rule("hemisphere_consistent"):
-        _check_hemispheres(subject, regions)
+    judge.record("hemisphere_consistent", _hemisphere_errors(subject, regions, list(row["fiber_sides"])))
     with judge.rule("datasets_listed"):
         absent = absent_categories(row["datasets"])
         if absent:
@@ -73,13 +81,50 @@ def judge_paths(row: Mapping[str, Any], judge: Judge) -> None:
                 raise InvalidBrainRegion(f"brain region {region!r} cannot be a name")
 
 
+def _subject_errors(subject: str, n_rows: int | None) -> list[SessionError]:
+    errors: list[SessionError] = []
+    if subject in EXCLUDED_SUBJECTS:
+        excluded = ", ".join(sorted(EXCLUDED_SUBJECTS))
+        errors.append(InvalidSubject(f"subject {subject} is excluded from the project (excluded: {excluded})"))
+    if n_rows is not None and n_rows != 1:
+        text = f"Expected exactly 1 subject for '{subject}', found {n_rows:g}"
+        errors.append(SubjectNotUnique(text, measured=n_rows, threshold=1))
+    return errors
+
+
+def _judge_genetics(row: Mapping[str, Any], judge: Judge) -> None:
+    """Judge strain, line and what they report; a source without a table of subjects says nothing about them."""
+    strain, line = row["strain"], row["line"]
+    crosses = ", ".join(NEUROMODULATOR_OF_GENETICS)
+    with judge.rule("strain_known"):
+        if strain not in {*STRAINS, *NEUROMODULATOR_OF_GENETICS}:
+            raise InvalidStrain(f"strain {strain!r}; expected among {', '.join(STRAINS)}")
+    with judge.rule("line_known"):
+        if line not in NEUROMODULATOR_OF_GENETICS:
+            raise InvalidLine(f"line {line!r}; expected among {crosses}")
+    with judge.rule("neuromodulator_known"):
+        reported = NEUROMODULATOR_OF_GENETICS.get(strain) or NEUROMODULATOR_OF_GENETICS.get(line)
+        if reported is None:
+            raise InvalidNeuromodulator(
+                f"neither strain {strain!r} nor line {line!r} names a neuromodulator; expected among {crosses}"
+            )
+        others = [target for target in row["target_NM"] if target and not target.endswith(f"-{reported}")]
+        if others:
+            raise NMMismatch(
+                f"genetics ({strain}, {line}) report {reported}, recorded is {', '.join(others)}",
+                measured=reported,
+                threshold=", ".join(others),
+            )
+
+
 def _check_regions(row: Mapping[str, Any], regions: Sequence[str]) -> None:
     where = f"subject {row['subject']}, session {row['eid']}"
+    if not row["region_source"]:
+        instead = f"; {', '.join(regions)} is taken from the subject's other sessions" if regions else ""
+        raise MissingRegionSource(
+            f"{where}: neither _ibl_experiment.description.yaml nor photometryROI.locations.pqt names a brain region{instead}"
+        )
     if not regions:
-        if not row["region_source"]:
-            raise MissingRegionSource(
-                f"{where}: neither _ibl_experiment.description.yaml nor photometryROI.locations.pqt names a brain region"
-            )
         raise MissingBrainRegion(f"{where}: {row['region_source']} names no brain region")
     for region in regions:
         if split_region(region)[0] not in NEUROMODULATOR_OF_REGION:
@@ -94,13 +139,22 @@ def _check_regions(row: Mapping[str, Any], regions: Sequence[str]) -> None:
         )
 
 
-def _check_hemispheres(subject: str, regions: Sequence[str]) -> None:
+def _hemisphere_errors(subject: str, regions: Sequence[str], sides: Sequence[str]) -> list[SessionError]:
+    """Return what is wrong with the sides of the fibres; without a table of fibres only what the names say."""
+    errors: list[SessionError] = []
+    for region, implanted in zip(regions, sides, strict=False):
+        bare, recorded = split_region(region)
+        if implanted == "absent" and region:
+            errors.append(MissingInsertion(f"subject {subject}: the table of fibres has none in {bare}"))
+        elif recorded and implanted in {"l", "r"} and recorded != implanted:
+            text = f"subject {subject}: {bare} is recorded on the side {recorded}, the table of fibres has {implanted}"
+            errors.append(HemisphereMismatch(text, measured=recorded, threshold=implanted))
     lateral = set(NEUROMODULATOR_OF_REGION) - MIDLINE_REGIONS
     missing = [region for region in regions if region in lateral]
     if missing:
-        raise MissingHemiSuffix(
-            f"subject {subject}: {', '.join(missing)} without hemisphere; expected a suffix -l or -r"
-        )
+        text = f"subject {subject}: {', '.join(missing)} without hemisphere; expected a suffix -l or -r"
+        errors.append(MissingHemiSuffix(text))
+    return errors
 
 
 def absent_categories(datasets: Sequence[str]) -> list[str]:

@@ -24,6 +24,11 @@ class SourceRecord:
         Dataset that the regions come from; empty when none names any.
     filled_regions : tuple of str
         Regions that it left blank and another dataset knew, as `ROI: region`.
+    n_subject_rows : int or None
+        Rows of the subject in the source's table of subjects; None when it has no such table.
+    fiber_sides : tuple of str
+        By fibre, where the source's table of fibres has it: `l`, `r`, `midline`, `both`, or `absent`; empty when it has no
+        such table.
     folder : str
         Session folder relative to the root of the source.
     datasets : tuple of str
@@ -48,6 +53,8 @@ class SourceRecord:
     regions: tuple[str, ...] = ()
     region_source: str = ""
     filled_regions: tuple[str, ...] = ()
+    n_subject_rows: int | None = None
+    fiber_sides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The local source: a ONE cache on disk, read through a ONE client in local mode.
 
-Beside the cache tables it reads what a database would add, when it is there: `subjects.csv` and `session_details.jsonl`.
+Beside the cache tables it reads what a database would add, when it is there: `subjects.csv`, `fibers.csv` and
+`session_details.jsonl`.
 """
 
 import csv
@@ -14,7 +15,7 @@ from typing import Any
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.identifiers import is_eid
 from iblnm_core.sources.base import Listing, Rejected, SourceRecord, text_or_none
-from iblnm_core.vocabulary import is_safe_name
+from iblnm_core.vocabulary import is_safe_name, normalise_region, split_region
 
 DESCRIPTION = "_ibl_experiment.description.yaml"
 LOCATIONS = "alf/photometry/photometryROI.locations.pqt"
@@ -80,7 +81,9 @@ class LocalSource:
         details = self._details.get(eid, {})
         description = _read_description(folder / DESCRIPTION) if DESCRIPTION in datasets else {}
         regions, region_source, filled = _regions(folder, datasets, description)
-        subject = self._subjects.get(row["subject"], {})
+        known = self._subjects
+        rows = [] if known is None else known.get(row["subject"], [])
+        subject = rows[0] if len(rows) == 1 else {}
         return SourceRecord(
             eid=eid,
             subject=row["subject"],
@@ -100,15 +103,50 @@ class LocalSource:
             regions=regions,
             region_source=region_source,
             filled_regions=filled,
+            n_subject_rows=None if known is None else len(rows),
+            fiber_sides=self._sides(row["subject"], regions),
         )
 
+    def _sides(self, subject: str, regions: Sequence[str]) -> tuple[str, ...]:
+        """Return on which side the table of fibres has each region of a subject; empty without such a table."""
+        if self._fibers is None:
+            return ()
+        of_subject = self._fibers.get(subject, {})
+        found = []
+        for region in regions:
+            sides = of_subject.get(split_region(normalise_region(region))[0], set())
+            found.append(next(iter(sides)) if len(sides) == 1 else "both" if sides else "absent")
+        return tuple(found)
+
     @cached_property
-    def _subjects(self) -> dict[str, dict[str, str]]:
-        path = self.cache / "subjects.csv"
+    def _subjects(self) -> dict[str, list[dict[str, str]]] | None:
+        rows = self._csv("subjects.csv")
+        return None if rows is None else _grouped(rows)
+
+    @cached_property
+    def _fibers(self) -> dict[str, dict[str, set[str]]] | None:
+        """Return the sides of a subject's fibres by bare region; in the table positive means left."""
+        rows = self._csv("fibers.csv")
+        if rows is None:
+            return None
+        sides: dict[str, dict[str, set[str]]] = {}
+        for row in rows:
+            lateral = _number(row.get("X-ml_um"))
+            side = "midline" if not lateral else "l" if lateral > 0 else "r"
+            region = split_region(normalise_region(row.get("targeted_region") or ""))[0]
+            sides.setdefault(row["subject"], {}).setdefault(region, set()).add(side)
+        return sides
+
+    def _csv(self, name: str) -> list[dict[str, str]] | None:
+        """Return the rows of a table beside the cache tables, None when there is none."""
+        path = self.cache / name
         if not path.is_file():
-            return {}
+            return None
         with path.open(encoding="utf-8", newline="") as file:
-            return {row["subject"]: row for row in csv.DictReader(file)}
+            rows = [row for row in csv.DictReader(file) if row.get("subject")]
+        if not rows:
+            _logger.warning("%s is left out: no row with a subject; expected a column `subject`", path)
+        return rows
 
     @cached_property
     def _details(self) -> dict[str, dict[str, Any]]:
@@ -123,6 +161,21 @@ class LocalSource:
             except (json.JSONDecodeError, KeyError, TypeError) as error:
                 _logger.warning("%s, line %d is left out: %s; expected an object with an id", path, number, error)
         return details
+
+
+def _grouped(rows: Sequence[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
+    grouped: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        grouped.setdefault(row["subject"], []).append(row)
+    return grouped
+
+
+def _number(text: str | None) -> float:
+    """Return a number of a table, 0 for what is none."""
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0.0
 
 
 def _problem(eid: str, row: Mapping[str, Any]) -> str | None:

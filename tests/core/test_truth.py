@@ -131,7 +131,7 @@ def test_outcomes_list_every_output_and_every_planted_error():
         ["trials", "InsufficientTrials", "fatal", True]
     ]
     # what later stages will judge is on record already
-    assert not errors.loc[errors["error_type"] == "HemisphereMismatch", "is_judged"].any()
+    assert not errors.loc[errors["error_type"] == "VideoLengthError", "is_judged"].any()
 
 
 def test_deviations_from_the_models_are_labelled_and_change_the_recording():

@@ -48,8 +48,7 @@ def test_sessions_by_type(tables):
         None: 1,
     }
     assert sessions["subject"].nunique() == 15
-    # 126 fibres, one of them in a session whose regions nothing tells
-    assert sessions["brain_region"].map(len).sum() == 125
+    assert sessions["brain_region"].map(len).sum() == 126
 
 
 def test_sessions_with_each_output(tables):
@@ -57,13 +56,13 @@ def test_sessions_with_each_output(tables):
     assert status[status["state"] == "ok"].groupby("asset")["eid"].nunique().to_dict() == {
         "session_metadata": 84,
         "trials": 80,
-        "photometry_qc": 82,
+        "photometry_qc": 83,
         "preprocessed_signal": 65,
         "responses": 64,
     }
     quality = tables["qc_photometry"]
     assert quality[quality["n_windows"].notna()]["eid"].nunique() == 71
-    assert quality[quality["n_early_samples"].notna()]["eid"].nunique() == 80
+    assert quality[quality["n_early_samples"].notna()]["eid"].nunique() == 81
 
 
 def test_sessions_by_error(tables):
@@ -71,13 +70,20 @@ def test_sessions_by_error(tables):
     found = errors.groupby(["asset", "error_type"])["eid"].nunique()
     assert found["session_metadata"].to_dict() == {
         "DataNotListed": 10,
+        "HemisphereMismatch": 1,
         "InvalidBrainRegion": 2,
+        "InvalidLine": 2,
+        "InvalidNeuromodulator": 2,
         "InvalidSessionLength": 1,
         "InvalidSessionType": 1,
+        "InvalidStrain": 2,
         "InvalidSubject": 1,
         "InvalidTargetNM": 1,
         "MissingHemiSuffix": 2,
+        "MissingInsertion": 3,
         "MissingRegionSource": 1,
+        "NMMismatch": 1,
+        "SubjectNotUnique": 1,
     }
     assert found["trials"].to_dict() == {
         "CorruptDataset": 1,
