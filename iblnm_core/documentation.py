@@ -11,7 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from iblnm_core import errors
-from iblnm_core.errors import RULES, Consequence, IblnmError, Rule, SessionError, Severity, family
+from iblnm_core.errors import IblnmError, SessionError, family
+from iblnm_core.rules import RULES, Consequence, Rule, Severity
 from iblnm_core.schemas import ERRORS, SESSIONS, TABLES, Column, Kind, TableSchema
 from iblnm_core.session.layout import METADATA_LISTS, METADATA_SCALARS, TRIAL_COLUMNS
 from iblnm_core.session.outputs import OUTPUTS, owner_of_part

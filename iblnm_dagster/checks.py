@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from iblnm_core.errors import RULES, Rule, Severity
+from iblnm_core.rules import RULES, Rule, Severity
 from iblnm_core.session.verdicts import Verdict
 from iblnm_dagster.partitions import SESSIONS
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from iblnm_core.errors import RULES, ConfigurationError, CorruptArtifact, family
+from iblnm_core.errors import ConfigurationError, CorruptArtifact, family
 from iblnm_core.root import Root
+from iblnm_core.rules import RULES
 from iblnm_core.schemas import SESSION_INDEX, SESSION_STATUS, SESSIONS
 from iblnm_core.session import layout
 from iblnm_core.session.fingerprint import Provenance, dataset_kinds, why_due

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from iblnm_core.demo.plan import SessionPlan
-from iblnm_core.errors import Severity
+from iblnm_core.rules import Severity
 from iblnm_core.session.fingerprint import Provenance
 from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.session.verdicts import Finding, Verdict

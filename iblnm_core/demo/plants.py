@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from iblnm_core.demo import changes, files
 from iblnm_core.demo.changes import TRIAL_FILES, Change
-from iblnm_core.errors import RULES
+from iblnm_core.rules import RULES
 
 
 @dataclass(frozen=True)

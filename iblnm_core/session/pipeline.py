@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iblnm_core.errors import RULES, CorruptArtifact, IblnmError
+from iblnm_core.errors import CorruptArtifact, IblnmError
 from iblnm_core.parameters import Parameters
+from iblnm_core.rules import RULES
 from iblnm_core.session import layout, stages
 from iblnm_core.session.fingerprint import (
     Provenance,

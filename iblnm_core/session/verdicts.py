@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from iblnm_core.errors import RULES, Consequence, SessionError, Severity, UnexpectedError, family
+from iblnm_core.errors import SessionError, UnexpectedError, family
+from iblnm_core.rules import RULES, Consequence, Severity
 from iblnm_core.session.outputs import OUTPUTS
 
 

@@ -25,8 +25,9 @@ from iblnm_core.demo.outcome import surprises
 from iblnm_core.demo.plants import HABITUATION_ERRORS, PLANTS
 from iblnm_core.demo.presets import SUBJECTS, demo_plans
 from iblnm_core.demo.session import make_session
-from iblnm_core.errors import ConfigurationError, Consequence, MissingExtractedData, Rule, Severity
+from iblnm_core.errors import ConfigurationError, MissingExtractedData
 from iblnm_core.root import create_root
+from iblnm_core.rules import RULES, Consequence, Rule, Severity
 from iblnm_core.session import layout
 from iblnm_core.session.metadata import absent_categories
 from iblnm_core.session.outputs import COMPUTED
@@ -443,9 +444,9 @@ def test_tables_of_subjects_and_fibers_leave_the_strangers_out(cohort, records):
 @pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS)
 def test_expectations_agree_with_the_rules(plant, cohort):
     # every planted name can be a folder name
-    rules = [rule for name, rule in errors.RULES.items() if name != "session_paths_safe"]
-    assets = {rule.asset for rule in errors.RULES.values()}
-    known = {name for rule in errors.RULES.values() for c in rule.consequences for name in errors.family(c.error)}
+    rules = [rule for name, rule in RULES.items() if name != "session_paths_safe"]
+    assets = {rule.asset for rule in RULES.values()}
+    known = {name for rule in RULES.values() for c in rule.consequences for name in errors.family(c.error)}
     stopped = set()
     for expected in plant.expected:
         assert re.compile(expected.message_pattern)

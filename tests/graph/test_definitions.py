@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
-from iblnm_core.errors import RULES
+from iblnm_core.rules import RULES
 from iblnm_dagster.definitions import build_defs
 
 SNAPSHOT = REPOSITORY / "tests" / "graph" / "graph_snapshot.json"

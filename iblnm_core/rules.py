@@ -1,0 +1,245 @@
+"""The registry of validation rules: which errors each can raise, what they stop, and whether they block analysis.
+
+Checks, documentation and blocker sets are made from it. Nothing here computes anything.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from iblnm_core.errors import (
+    AmbiguousRegionMapping,
+    BandInversion,
+    CorruptDataset,
+    DataNotListed,
+    DegenerateSignal,
+    EarlySamples,
+    FewUniqueSamples,
+    HemisphereMismatch,
+    IncompleteEventTimes,
+    InsufficientTrials,
+    InvalidBrainRegion,
+    InvalidLine,
+    InvalidNeuromodulator,
+    InvalidSessionLength,
+    InvalidSessionType,
+    InvalidStrain,
+    InvalidSubject,
+    InvalidTargetNM,
+    LedStateGap,
+    MissingBrainRegion,
+    MissingExtractedData,
+    MissingHemiSuffix,
+    MissingInsertion,
+    MissingRawData,
+    MissingRegionSource,
+    MultipleCollections,
+    NMMismatch,
+    SessionError,
+    SignalNotFinite,
+    SignalWrongType,
+    SubjectNotUnique,
+    TrialsNotInPhotometryTime,
+    UnexpectedError,
+    UnknownRawLayout,
+)
+
+
+class Severity(StrEnum):
+    """How much an error weighs for the session it belongs to."""
+
+    FATAL = "fatal"
+    ADVISORY = "advisory"
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """What follows when a rule raises an error of one class.
+
+    Attributes
+    ----------
+    error : type of SessionError
+    severity : Severity
+    stops : frozenset of str
+        Outputs of the session that are not produced, and whose stored versions are superseded.
+    blocks_analysis : bool
+        Whether cohort analyses leave the session out.
+    """
+
+    error: type[SessionError]
+    severity: Severity
+    stops: frozenset[str] = frozenset()
+    blocks_analysis: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One validation rule: one asset check, named after what holds when it passes."""
+
+    name: str
+    asset: str
+    description: str
+    consequences: tuple[Consequence, ...]
+
+    @property
+    def blocking(self) -> bool:
+        """Whether a failure of this rule can stop an output."""
+        return any(c.severity is Severity.FATAL for c in self.consequences)
+
+    def consequence(self, error: SessionError) -> Consequence:
+        """Return what follows from an error that this rule raised.
+
+        Raises
+        ------
+        LookupError
+            When the rule does not list the class of the error (nor a parent of it).
+        """
+        for consequence in self.consequences:
+            if isinstance(error, consequence.error):
+                return consequence
+        raise LookupError(f"rule {self.name!r} does not list {type(error).__name__}")
+
+
+def _fatal(*errors: type[SessionError], stops: Iterable[str]) -> tuple[Consequence, ...]:
+    return tuple(Consequence(error, Severity.FATAL, frozenset(stops), blocks_analysis=True) for error in errors)
+
+
+def _advisory(*errors: type[SessionError], blocks_analysis: bool = False) -> tuple[Consequence, ...]:
+    return tuple(Consequence(error, Severity.ADVISORY, blocks_analysis=blocks_analysis) for error in errors)
+
+
+_SIGNAL = ("preprocessed_signal", "responses")
+_EVERYTHING = ("trials", "photometry_qc", *_SIGNAL)
+
+_RULES = (
+    Rule(
+        "subject_in_project",
+        "session_metadata",
+        "The subject belongs to the project, and the table of subjects has it once.",
+        _advisory(InvalidSubject, SubjectNotUnique),
+    ),
+    Rule("strain_known", "session_metadata", "The mouse's strain is one of the project's.", _advisory(InvalidStrain)),
+    Rule("line_known", "session_metadata", "The mouse's line is one of the project's.", _advisory(InvalidLine)),
+    Rule(
+        "neuromodulator_known",
+        "session_metadata",
+        "The genetics name a neuromodulator, and it is the one of all recorded targets.",
+        _advisory(InvalidNeuromodulator, NMMismatch),
+    ),
+    Rule(
+        "session_paths_safe",
+        "session_metadata",
+        "Names taken from the source stay names: none of them leads out of the data folder.",
+        _fatal(InvalidSubject, InvalidBrainRegion, stops=_EVERYTHING),
+    ),
+    Rule(
+        "brain_region_valid",
+        "session_metadata",
+        "Every fibre has a brain region that is one of the project's targets.",
+        _advisory(MissingBrainRegion, InvalidBrainRegion, MissingRegionSource),
+    ),
+    Rule(
+        "hemisphere_consistent",
+        "session_metadata",
+        "Every fibre in a lateral target has its hemisphere, and it is the one it was implanted in.",
+        _advisory(HemisphereMismatch, MissingInsertion, MissingHemiSuffix),
+    ),
+    Rule(
+        "datasets_listed",
+        "session_metadata",
+        "The source lists every dataset category that a session of the project has.",
+        _advisory(DataNotListed),
+    ),
+    Rule(
+        "session_type_valid",
+        "session_metadata",
+        "The task protocol names exactly one session type.",
+        _advisory(InvalidSessionType),
+    ),
+    Rule(
+        "target_valid",
+        "session_metadata",
+        "Every region has a target label of the project.",
+        _advisory(InvalidTargetNM),
+    ),
+    Rule(
+        "session_length_valid",
+        "session_metadata",
+        "Start and end of the session are known, and the end follows the start.",
+        _advisory(InvalidSessionLength),
+    ),
+    Rule(
+        "trials_available",
+        "trials",
+        "The trial table exists once and can be read.",
+        _fatal(MissingRawData, MissingExtractedData, CorruptDataset, MultipleCollections, stops=("trials", *_SIGNAL)),
+    ),
+    Rule(
+        "enough_trials",
+        "trials",
+        "There are enough trials to average responses over.",
+        _fatal(InsufficientTrials, stops=("responses",)),
+    ),
+    Rule(
+        "event_times_complete",
+        "trials",
+        "Every response event is known in nearly all trials.",
+        _advisory(IncompleteEventTimes, blocks_analysis=True),
+    ),
+    Rule(
+        "photometry_available",
+        "photometry_qc",
+        "Signal, locations and raw frames exist, can be read and are finite.",
+        _fatal(
+            MissingRawData,
+            MissingExtractedData,
+            CorruptDataset,
+            SignalNotFinite,
+            SignalWrongType,
+            DegenerateSignal,
+            UnknownRawLayout,
+            stops=_SIGNAL,
+        ),
+    ),
+    Rule("led_states", "photometry_qc", "Every frame has a known LED state.", _advisory(LedStateGap)),
+    Rule(
+        "region_mapping",
+        "photometry_qc",
+        "Every signal column belongs to exactly one brain region of the session.",
+        _fatal(AmbiguousRegionMapping, stops=_SIGNAL),
+    ),
+    Rule(
+        "trials_in_photometry_time",
+        "photometry_qc",
+        "The photometry recording covers all trials.",
+        _fatal(TrialsNotInPhotometryTime, stops=_SIGNAL),
+    ),
+    Rule(
+        "raw_signal_quality",
+        "photometry_qc",
+        "LEDs alternate, and no frame comes early.",
+        _fatal(BandInversion, EarlySamples, stops=_SIGNAL),
+    ),
+    Rule(
+        "unique_samples",
+        "photometry_qc",
+        "Every band takes enough distinct values.",
+        _advisory(FewUniqueSamples),
+    ),
+    Rule(
+        "signal_processable",
+        "preprocessed_signal",
+        "The corrected signal could be computed and varies.",
+        _fatal(DegenerateSignal, stops=_SIGNAL),
+    ),
+    Rule(
+        "no_unexpected_error",
+        "session_errors",
+        "Nothing happened that no rule foresees.",
+        _fatal(UnexpectedError, stops=()),
+    ),
+)
+
+RULES = MappingProxyType({rule.name: rule for rule in _RULES})
+"""All rules by name, in the order in which a session meets them."""
