@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from iblnm_core.demo.effects import TARGET_EFFECTS
+from iblnm_core.demo.expectations import HABITUATION_ERRORS, ExpectedError
 from iblnm_core.demo.identity import LAB, SessionKey
 from iblnm_core.demo.layouts import LAYOUTS
-from iblnm_core.demo.plants import HABITUATION_ERRORS, PLANTS, ExpectedError
+from iblnm_core.demo.plants import PLANTS
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.vocabulary import NEUROMODULATOR_OF_REGION, split_region

@@ -17,12 +17,13 @@ from tests_support.demo import SEED, extracted_by_library, plan
 from tests_support.sessions import catalogue_of
 
 from iblnm_core import errors
-from iblnm_core.demo import files, plants
+from iblnm_core.demo import expectations, files
 from iblnm_core.demo import plan as plan_module
 from iblnm_core.demo.camera import BLACK_LEVEL
 from iblnm_core.demo.cohort import write_cohort
+from iblnm_core.demo.expectations import HABITUATION_ERRORS
 from iblnm_core.demo.outcome import surprises
-from iblnm_core.demo.plants import HABITUATION_ERRORS, PLANTS
+from iblnm_core.demo.plants import PLANTS
 from iblnm_core.demo.presets import SUBJECTS, demo_plans
 from iblnm_core.demo.session import make_session
 from iblnm_core.errors import ConfigurationError, MissingExtractedData
@@ -536,7 +537,7 @@ def test_expectations_hold_as_soon_as_rule_and_output_exist(monkeypatch):
     broken = plan(plant="no_wheel")
     later = Rule("wheel", "wheel_velocity", "", (Consequence(MissingExtractedData, Severity.FATAL),))
     for rules, outputs in (({}, ()), ({"wheel": later}, ("wheel_velocity",))):
-        monkeypatch.setattr(plants, "RULES", rules)
+        monkeypatch.setattr(expectations, "RULES", rules)
         monkeypatch.setattr(plan_module, "COMPUTED", outputs)
         expected = [(e.asset, e.error_type) for e in broken.expected]
         assert expected == [("wheel_velocity", "MissingExtractedData") for _ in rules]
