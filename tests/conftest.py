@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).resolve().parents[1]
+from tests_support.paths import REPOSITORY
 
 
 @pytest.fixture(scope="session")

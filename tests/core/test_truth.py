@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from tests_support.paths import REPOSITORY
 
 from iblnm_core.demo.cohort import write_cohort
 from iblnm_core.demo.effects import EVENTS, TARGET_EFFECTS
@@ -53,8 +54,6 @@ def test_the_page_says_no_where_a_statistic_misses(recovered):
 
 
 def test_the_committed_page_has_every_statistic(recovered):
-    from conftest import REPOSITORY
-
     text = (REPOSITORY / "docs" / "truth.md").read_text()
     for statistic in statistics(recovered):
         assert f"| {statistic.name} | " in text

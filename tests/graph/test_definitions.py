@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY
+from tests_support.paths import REPOSITORY
 
 from iblnm_core.rules import RULES
 from iblnm_dagster.definitions import build_defs
