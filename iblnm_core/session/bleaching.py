@@ -60,9 +60,9 @@ def fit_bleaching(times: Array, values: Array, parameters: BleachingFitParameter
 
     duration = float(times[-1] - times[0])
     t, y = _binned(times - times[0], values, parameters.bin_s)
-    spread = float(y.std())
     if len(t) < _FEWEST_BINS or duration <= parameters.shortest_tau_s:
         return BleachingFit(np.nan, np.nan, np.nan, "too short")
+    spread = float(y.std())
     if spread == 0:
         return BleachingFit(np.nan, 0.0, np.nan, "no decay")
     standard = (y - y.mean()) / spread

@@ -64,8 +64,9 @@ def test_what_is_no_decay_has_a_reason_instead_of_a_number(values, verdict):
     assert np.isnan(fit.tau_s)
 
 
-def test_a_few_seconds_are_too_short():
-    times = np.arange(0, 9, 1 / 30)
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 9])
+def test_a_few_seconds_are_too_short(seconds):
+    times = np.arange(0, seconds, 1 / 30)
     fit = fit_bleaching(times, 1 + np.exp(-times), DEFAULT)
     assert fit.verdict == "too short"
     assert np.isnan([fit.tau_s, fit.amplitude, fit.r_squared]).all()
