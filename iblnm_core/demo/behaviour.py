@@ -24,7 +24,12 @@ _FIRST_TRIAL_S = 5.0
 _SHORTEST_TRIAL_S = 1.5
 _SHORTEST_DELAY_S = 0.45
 _NOVICE_CONTRASTS = np.array([50.0, 100.0])
-_LATENT_CORRELATION = 0.85
+LATENT_CORRELATION = 0.85
+"""Between the session's latent states of brain and behaviour."""
+BIAS_LOADING, THRESHOLD_LOADING, LAPSE_LOADING = 4.0, 0.30, 0.008
+"""How far the latent state of behaviour moves the bias (percent contrast), the logarithm of the threshold, and the lapses."""
+REACTION_RANK_SLOPE = -0.035
+"""Change of log10 reaction time per rank of contrast."""
 _REACTION_DRIFT_PER_MINUTE, _TRIALS_PER_MINUTE = 0.03, 16.0
 _MISSING_STIMULUS = {"ephys": 0.005}
 _HABITUATION_STIMULUS_S = 2.0
@@ -184,12 +189,12 @@ def _draw_traits(rng: np.random.Generator) -> Traits:
 
 def _draw_state(rng: np.random.Generator, traits: Traits, plan: SessionPlan) -> SessionState:
     brain, independent = rng.standard_normal(2)
-    behaviour = _LATENT_CORRELATION * brain + np.sqrt(1 - _LATENT_CORRELATION**2) * independent
+    behaviour = LATENT_CORRELATION * brain + np.sqrt(1 - LATENT_CORRELATION**2) * independent
     towards = -1 if plan.subject.regions[0].endswith("-r") else 1
-    bias = traits.bias + 4 * towards * behaviour + rng.normal(0, 1.5)
+    bias = traits.bias + BIAS_LOADING * towards * behaviour + rng.normal(0, 1.5)
     shift = traits.bias_shift * np.exp(rng.normal(0, 0.05))
-    threshold = np.clip(traits.threshold * np.exp(0.30 * behaviour), 11, 45)
-    right, left = np.clip(np.array([traits.lapse_right, traits.lapse_left]) + 0.008 * behaviour, 0.005, 0.18)
+    threshold = np.clip(traits.threshold * np.exp(THRESHOLD_LOADING * behaviour), 11, 45)
+    right, left = np.clip(np.array([traits.lapse_right, traits.lapse_left]) + LAPSE_LOADING * behaviour, 0.005, 0.18)
     if plan.novice:
         threshold, right, left = 90.0, 0.18, 0.18
     return SessionState(
@@ -253,7 +258,7 @@ def _draw_actions(
     choice = np.where(rng.random(n) < p_right, -1.0, 1.0)
     no_go = rng.random(n) < 0.012 * np.exp(-rank / 2)
     centred = rank - MIDDLE_RANK
-    reaction = 10 ** (traits.log10_reaction - 0.035 * centred + rng.normal(0, 0.14, n))
+    reaction = 10 ** (traits.log10_reaction + REACTION_RANK_SLOPE * centred + rng.normal(0, 0.14, n))
     if plan.deviation == "drifting_reactions":
         # as many trials as a session of this length has, not as many as were drawn to be safe
         reaction *= 10 ** (_REACTION_DRIFT_PER_MINUTE * np.arange(n) / _TRIALS_PER_MINUTE)

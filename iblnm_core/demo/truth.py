@@ -11,6 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from iblnm_core.demo.behaviour import (
+    BIAS_LOADING,
+    LAPSE_LOADING,
+    LATENT_CORRELATION,
+    REACTION_RANK_SLOPE,
+    THRESHOLD_LOADING,
+)
 from iblnm_core.demo.cohort import cohort_digest, generator_versions
 from iblnm_core.demo.counts import RoiRecording
 from iblnm_core.demo.effects import (
@@ -25,6 +32,7 @@ from iblnm_core.demo.effects import (
 from iblnm_core.demo.plan import SessionPlan
 from iblnm_core.demo.plants import PLANTS
 from iblnm_core.demo.session import SimulatedSession, simulate_session
+from iblnm_core.errors import ConfigurationError
 from iblnm_core.parameters import ResponseParameters
 from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.session.responses import extract_responses, magnitudes, mask_after_next_event, subtract_baseline
@@ -41,7 +49,6 @@ MAGNITUDES: Mapping[str, tuple[tuple[str, ...], tuple[float, float]]] = {
 
 _GRID_HZ = 30.0
 _KERNEL_STEP_S = 1 / 300
-_REACTION_RANK_SLOPE = -0.035
 _TERMS = (
     "mean",
     "contrast",
@@ -223,7 +230,7 @@ def effect_table() -> pd.DataFrame:
             for term in _TERMS:
                 structural = float(getattr(effect, term, 0.0)) if isinstance(effect, Effect) else 0.0
                 by_reaction = event == "stimOn_times" and term == "contrast"
-                total = structural + (REACTION_TIME_SLOPE * _REACTION_RANK_SLOPE if by_reaction else 0.0)
+                total = structural + (REACTION_TIME_SLOPE * REACTION_RANK_SLOPE if by_reaction else 0.0)
                 rows.append([target.label, event, term, structural, total, total == 0])
     return pd.DataFrame(rows, columns=["target_NM", "event", "term", "structural", "total", "is_null"])
 
@@ -263,7 +270,7 @@ def write_truth(
     Parameters
     ----------
     folder : Path
-        Its content is replaced as a whole.
+        Absent, empty, or holding the truth of some cohort, which is then replaced as a whole.
     plans, seed
         Of the cohort.
     workers : int
@@ -275,11 +282,19 @@ def write_truth(
     -------
     bool
         Whether they were written.
+
+    Raises
+    ------
+    ConfigurationError
+        When the folder holds something else.
     """
     digest = cohort_digest(plans, seed)
     statement = folder / "cohort.json"
-    if statement.is_file() and json.loads(statement.read_text(encoding="utf-8"))["digest"] == digest:
-        return False
+    if statement.is_file():
+        if json.loads(statement.read_text(encoding="utf-8")).get("digest") == digest:
+            return False
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigurationError(f"{folder} holds something that is no truth of a demo cohort; choose another --root")
     building = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
@@ -316,9 +331,9 @@ def _with_key(seed: int, plan: SessionPlan) -> tuple[str, dict[str, pd.DataFrame
 
 def _latent() -> dict[str, Any]:
     return {
-        "correlation": 0.85,
+        "correlation": LATENT_CORRELATION,
         "brain": {"stimOn_times contrast": LATENT_CONTRAST_SLOPE, "feedback_times reward": LATENT_REWARD_SLOPE},
-        "behaviour": {"log threshold": 0.30, "lapse": 0.008, "bias": 4.0},
+        "behaviour": {"bias": BIAS_LOADING, "log threshold": THRESHOLD_LOADING, "lapse": LAPSE_LOADING},
     }
 
 

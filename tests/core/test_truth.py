@@ -16,6 +16,7 @@ from iblnm_core.demo.recovery import RULER_SEED, page, recover, statistics
 from iblnm_core.demo.scale import write_index_without_files, write_linked_cohort
 from iblnm_core.demo.session import simulate_session
 from iblnm_core.demo.truth import effect_table, kernel_table, outcome_table, session_truth, write_truth
+from iblnm_core.errors import ConfigurationError
 from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.sources.local import LocalSource
 
@@ -170,6 +171,14 @@ def test_truth_is_written_once_beside_the_cache_whatever_the_workers(tmp_path):
             pd.testing.assert_frame_equal(*(pd.read_parquet(tmp_path / n / name) for n in ("one", "two")))
     statements = [json.loads((tmp_path / n / "cohort.json").read_text()) for n in ("one", "two")]
     assert statements[0] == statements[1]
+
+
+def test_folders_of_others_are_never_touched(tmp_path):
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / "mine.txt").write_text("mine")
+    with pytest.raises(ConfigurationError, match="is no truth of a demo cohort"):
+        write_truth(tmp_path / "truth", tiny_plans())
+    assert (tmp_path / "truth" / "mine.txt").read_text() == "mine"
 
 
 # generation
