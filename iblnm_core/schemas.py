@@ -107,6 +107,18 @@ class TableSchema:
 _EID = Column("eid", "text", "session id")
 _DATASETS = Column("datasets", "texts", "paths of the listed datasets below the session folder")
 
+_PROVENANCE_OF_NAMES = (
+    Column("region_source", "text", "dataset that the regions come from; empty when none names any"),
+    Column("filled_regions", "texts", "regions that the source left blank and another dataset knew, as `ROI: region`"),
+    Column(
+        "n_subject_rows", "integer", "rows of the subject in the table of subjects; null without one", nullable=True
+    ),
+    Column(
+        "fiber_sides", "texts", "by fibre, in the table of fibres: l, r, midline, both or absent; empty without one"
+    ),
+)
+"""What the metadata rules need to know about where regions, genetics and sides come from."""
+
 SESSION_INDEX = TableSchema(
     "session_index",
     PurePosixPath("metadata/session_index.pqt"),
@@ -129,16 +141,7 @@ SESSION_INDEX = TableSchema(
         Column("line", "text", "mouse line", nullable=True),
         Column("url", "text", "address of the record in the source", nullable=True),
         Column("regions", "texts", "brain regions by fibre, spelled as in the source"),
-        Column("region_source", "text", "dataset that the regions come from; empty when none names any"),
-        Column(
-            "filled_regions", "texts", "regions that the source left blank and another dataset knew, as `ROI: region`"
-        ),
-        Column(
-            "n_subject_rows", "integer", "rows of the subject in the table of subjects; null without one", nullable=True
-        ),
-        Column(
-            "fiber_sides", "texts", "by fibre, in the table of fibres: l, r, midline, both or absent; empty without one"
-        ),
+        *_PROVENANCE_OF_NAMES,
     ),
 )
 
@@ -172,16 +175,7 @@ SESSIONS = TableSchema(
         Column("hemisphere", "texts", "l, r or empty, by fibre"),
         Column("target_NM", "texts", "target labels such as VTA-DA by fibre; null for an unknown target"),
         _DATASETS,
-        Column("region_source", "text", "dataset that the regions come from; empty when none names any"),
-        Column(
-            "filled_regions", "texts", "regions that the source left blank and another dataset knew, as `ROI: region`"
-        ),
-        Column(
-            "n_subject_rows", "integer", "rows of the subject in the table of subjects; null without one", nullable=True
-        ),
-        Column(
-            "fiber_sides", "texts", "by fibre, in the table of fibres: l, r, midline, both or absent; empty without one"
-        ),
+        *_PROVENANCE_OF_NAMES,
     ),
 )
 

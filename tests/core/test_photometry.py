@@ -326,7 +326,9 @@ def test_trials_outside_the_recording_are_said_with_both_spans(parameters, recor
 
 def test_trials_at_the_very_ends_are_inside():
     trials = trials_between([(10.0, 32.0)], (5.5, 36.5))
-    check_trials_inside(restrict_to_session(regular_recording(), trials, DEFAULT), trials, DEFAULT)
+    cut = restrict_to_session(regular_recording(), trials, DEFAULT)
+    assert cut.bands["GCaMP"].times[[0, -1]].tolist() == [5.5, 36.5]
+    check_trials_inside(cut, trials, DEFAULT)
 
 
 # a real recording
