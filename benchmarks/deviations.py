@@ -71,7 +71,7 @@ def differences(ours, theirs):
             edge = (grid < grid[0] + EDGE_S) | (grid > grid[-1] - EDGE_S)
             rms = [float(np.sqrt(np.nanmean(change[where] ** 2))) for where in (slice(None), edge)]
             yield "recording", [*rms, float(np.abs(mean - other_means[region]).max()), float(np.abs(mean).max())]
-    if len(quality) == len(other_quality):
+    if len(quality) and len(quality) == len(other_quality):
         for name in METRICS:
             yield name, list(np.abs(other_quality[name] / quality[name] - 1).dropna())
 
