@@ -43,7 +43,7 @@ bench: install
 docs: install
 	$(BIN)/python -m iblnm_core.documentation docs
 
-# planted against recovered, on the ruler cohort; a minute
+# planted against recovered, on the ruler cohort; seconds
 truth: install
 	$(BIN)/python -m iblnm_core.demo docs/truth.md
 

@@ -10,16 +10,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from sessions import catalogue_of
 
-from iblnm_core.cohort.catalogue import build_catalogue, index_frame
-from iblnm_core.cohort.status import Catalogue, source_of
 from iblnm_core.parameters import PRESETS
 from iblnm_core.root import create_root
-from iblnm_core.schemas import SESSION_INDEX, SESSIONS
 from iblnm_core.session import layout
 from iblnm_core.session.pipeline import process_session
 from iblnm_core.storage.session_file import SessionFile
-from iblnm_core.storage.tables import make_table, read_table, write_table
 
 EDGE_S = 100.0
 METRICS = (
@@ -78,9 +75,7 @@ def differences(ours, theirs):
 
 def measure(cache, folder):
     root = create_root(folder, cache=cache)
-    write_table(root.path, make_table(SESSION_INDEX, index_frame(source_of(root).list_sessions().records)))
-    write_table(root.path, make_table(SESSIONS, build_catalogue(read_table(root.path, SESSION_INDEX))))
-    catalogue = Catalogue.load(root)
+    catalogue = catalogue_of(root)
     collected = {name: {} for name in variants()}
     for task in catalogue.tasks(catalogue.sessions):
         ours = outputs(task, PRESETS["default"])

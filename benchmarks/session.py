@@ -5,7 +5,6 @@ is its own. Prints a table and writes it to `benchmarks/results/session.json`.
 """
 
 import argparse
-import datetime as dt
 import json
 import multiprocessing
 import resource
@@ -14,18 +13,14 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from sessions import catalogue_of
 from threadpoolctl import threadpool_limits
 
-from iblnm_core.cohort.catalogue import build_catalogue, index_frame
-from iblnm_core.cohort.status import Catalogue, source_of
 from iblnm_core.demo.cohort import write_cohort
-from iblnm_core.demo.plan import HOUR_PACE, SessionPlan
-from iblnm_core.demo.presets import SUBJECTS
+from iblnm_core.demo.presets import hour_plans
 from iblnm_core.parameters import PRESETS
 from iblnm_core.root import create_root
-from iblnm_core.schemas import SESSION_INDEX, SESSIONS
 from iblnm_core.session.pipeline import process_session
-from iblnm_core.storage.tables import make_table, read_table, write_table
 
 RESULTS = Path(__file__).parent / "results" / "session.json"
 LIMITS_S = {"default": 0.40, "reference": 0.30}
@@ -45,16 +40,13 @@ COMPARED = {
 
 def make_cache(folder):
     """Write the session as a local ONE cache."""
-    plan = SessionPlan(SUBJECTS["DEMO-DA1"], dt.date(2025, 3, 3), 1, "biased", 60.0, pace=HOUR_PACE)
-    return write_cohort(folder / "cache", [plan]).cache
+    return write_cohort(folder / "cache", hour_plans()).cache
 
 
 def measure(cache, folder, preset, repeats, answers):
     """Process the session several times and put seconds per step and the peak memory into a queue."""
     root = create_root(folder, cache=cache, preset=preset)
-    write_table(root.path, make_table(SESSION_INDEX, index_frame(source_of(root).list_sessions().records)))
-    write_table(root.path, make_table(SESSIONS, build_catalogue(read_table(root.path, SESSION_INDEX))))
-    catalogue = Catalogue.load(root)
+    catalogue = catalogue_of(root)
     (task,) = catalogue.tasks(catalogue.sessions)
     runs = []
     with threadpool_limits(1):

@@ -21,6 +21,7 @@ from iblnm_core.demo.behaviour import (
 from iblnm_core.demo.cohort import cohort_digest, generator_versions
 from iblnm_core.demo.counts import RoiRecording
 from iblnm_core.demo.effects import (
+    EARLY_WINDOW_S,
     EVENTS,
     KERNEL_S,
     LATENT_CONTRAST_SLOPE,
@@ -38,8 +39,6 @@ from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.session.responses import extract_responses, magnitudes, mask_after_next_event, subtract_baseline
 from iblnm_core.vocabulary import split_region
 from iblnm_core.workers import results_of
-
-EARLY_WINDOW_S = (0.10, 0.35)
 
 MAGNITUDES: Mapping[str, tuple[tuple[str, ...], tuple[float, float]]] = {
     "expected_r1": (EVENTS, (-0.2, 0.0)),

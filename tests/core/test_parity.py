@@ -1,7 +1,5 @@
 """Under the preset `reference` a whole session equals the library's own functions: real, an hour long, in every layout."""
 
-import datetime as dt
-
 import h5py
 import numpy as np
 import pandas as pd
@@ -11,8 +9,7 @@ from tests_support.parity import EVERY, N_TRIALS, STORED, digest_of
 from tests_support.sessions import catalogue_of
 
 from iblnm_core.demo.cohort import write_cohort
-from iblnm_core.demo.plan import HOUR_PACE, SessionPlan
-from iblnm_core.demo.presets import SUBJECTS, parity_plans
+from iblnm_core.demo.presets import hour_plans, parity_plans
 from iblnm_core.root import create_root
 from iblnm_core.session import layout
 from iblnm_core.session.pipeline import process_session
@@ -70,8 +67,7 @@ def test_the_real_session(tmp_path, shared, real_copy):
 @pytest.fixture(scope="module")
 def hour(tmp_path_factory):
     """One hour, two fibres."""
-    plan = SessionPlan(SUBJECTS["DEMO-DA1"], dt.date(2025, 3, 3), 1, "biased", 60.0, pace=HOUR_PACE)
-    return write_cohort(tmp_path_factory.mktemp("hour") / "cache", [plan]).cache
+    return write_cohort(tmp_path_factory.mktemp("hour") / "cache", hour_plans()).cache
 
 
 def test_an_hour(tmp_path, hour):
