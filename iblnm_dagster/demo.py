@@ -63,8 +63,8 @@ def _page(root: Root, cohort: Cohort, found: list[Surprise], made_s: float, run_
         rows = []
         for plan, eid in broken:
             met = "as planned" if not any(s.eid == eid for s in found) else "NOT as planned"
-            rows.append([str(plan.plant), eid, _verdicts(plan), met])
-        printing.table(["fault", "session", "expected verdict", "outcome"], rows)
+            rows.append([str(plan.plant), eid, met, _verdicts(plan)])
+        printing.table(["fault", "session", "outcome", "expected verdict"], rows)
     if found:
         click.echo("\nNot as planned:")
         for surprise in found:

@@ -94,7 +94,11 @@ def test_metrics_of_any_samples_equal_the_library(values):
         assert np.isinf(found["percentile_asymmetry"]) if upper > 0 else np.isnan(found["percentile_asymmetry"])
 
 
-@given(hnp.arrays(np.float64, st.integers(8, 60), elements=st.floats(-1, 1)))
+# squares of anything smaller vanish, and no camera counts in such steps
+_COUNTS = st.floats(-1, 1).map(lambda value: round(value, 6))
+
+
+@given(hnp.arrays(np.float64, st.integers(8, 60), elements=_COUNTS))
 def test_the_autoregressive_score_equals_the_library(values):
     found = autoregressive_score(values)
     design = np.column_stack([values[:-2], values[1:-1]])
