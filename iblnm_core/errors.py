@@ -97,6 +97,10 @@ class InvalidTargetNM(SessionError):
     """Region and neuromodulator do not combine to one of the project's targets."""
 
 
+class TrueDuplicateSession(SessionError):
+    """The subject has another session on the same day, which is the one to use."""
+
+
 class DataNotListed(SessionError):
     """A dataset category that every session should have is not listed."""
 

@@ -19,6 +19,9 @@ FORMAT = 1
 SETTINGS = "iblnm.toml"
 DEFAULT_ROOT = Path("iblnm_data")
 DEFAULT_PRESET = "default"
+SOURCES = ("local", "alyx")
+DOWNLOADS = "downloads"
+"""Folder below the root for what comes from a server, when the settings name no other."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,13 @@ class Root:
     parameters : Parameters
         The preset with the overrides of the settings file.
     source : str
-        Kind of the source of sessions; `local` is a local ONE cache.
+        Kind of the source of sessions: `local`, a local ONE cache, or `alyx`.
     cache : Path or None
-        The folder of a local source, absolute.
+        The folder of a local source, or that of the downloads, absolute.
     workers : int
         Worker processes of a run.
+    url : str or None
+        Address of the Alyx server; None for the default one of the user's ONE settings.
     """
 
     path: Path
@@ -46,6 +51,7 @@ class Root:
     source: str
     cache: Path | None
     workers: int
+    url: str | None = None
 
     @property
     def session_folder(self) -> Path:
@@ -135,17 +141,25 @@ def _refuse_other(root: Root, name: str, asked: str | None, has: str) -> None:
 
 def _write_settings(folder: Path, preset: str, source: str, cache: Path | None) -> None:
     parameters_from(preset)
-    if source != "local":
-        raise ConfigurationError(f"source {source!r} is unknown; known is local")
-    if cache is None:
+    if source not in SOURCES:
+        raise ConfigurationError(f"source {source!r} is unknown; known are {', '.join(SOURCES)}")
+    lines = []
+    if source == "alyx":
+        lines.append('# Address of the server; without it the default one of your ONE settings.\n# url = "https://..."')
+    elif cache is None:
         raise ConfigurationError(
-            f"{folder} is a new root and needs to know where sessions come from: add --cache FOLDER, a local ONE cache"
+            f"{folder} is a new root and needs to know where sessions come from: add --cache FOLDER, a local ONE cache, "
+            "or --source alyx"
         )
-    if not cache.is_dir():
+    elif not cache.is_dir():
         raise ConfigurationError(f"--cache {cache}: there is no such folder")
-    absolute = cache.absolute()
-    # a cache inside the root moves with it
-    written = absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute
+    if cache is not None:
+        absolute = cache.absolute()
+        # a cache inside the root moves with it
+        written = absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute
+        what = "of the local ONE cache" if source == "local" else "of the downloads"
+        lines.append(f"# Folder {what}; relative paths start at this file.\ncache = {_quoted(written.as_posix())}")
+    where = "\n".join(lines)
     workers = os.cpu_count() or 1
     text = f"""\
 # Settings of this root, written by iblnm {__version__}. Everything in this folder was made with them.
@@ -155,8 +169,7 @@ preset = "{preset}"
 
 [source]
 kind = "{source}"
-# Folder of the local ONE cache; relative paths start at this file.
-cache = {_quoted(written.as_posix())}
+{where}
 
 [run]
 workers = {workers}
@@ -195,6 +208,7 @@ def _root_from(folder: Path, settings: Path, content: Mapping[str, Any]) -> Root
         source=str(source.get("kind")),
         cache=None if cache is None else folder / str(cache),
         workers=workers,
+        url=None if source.get("url") is None else str(source["url"]).rstrip("/"),
     )
 
 

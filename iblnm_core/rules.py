@@ -41,6 +41,7 @@ from iblnm_core.errors import (
     SignalWrongType,
     SubjectNotUnique,
     TrialsNotInPhotometryTime,
+    TrueDuplicateSession,
     UnexpectedError,
     UnknownRawLayout,
 )
@@ -168,6 +169,12 @@ _RULES = (
         "session_metadata",
         "Start and end of the session are known, and the end follows the start.",
         _advisory(InvalidSessionLength),
+    ),
+    Rule(
+        "not_duplicated",
+        "session_metadata",
+        "The subject has no other session of the task on that day, or this is the one to use.",
+        _advisory(TrueDuplicateSession),
     ),
     Rule(
         "trials_available",

@@ -142,6 +142,11 @@ SESSION_INDEX = TableSchema(
         Column("url", "text", "address of the record in the source", nullable=True),
         Column("regions", "texts", "brain regions by fibre, spelled as in the source"),
         *_PROVENANCE_OF_NAMES,
+        Column(
+            "remote",
+            "texts",
+            "by dataset, as JSON: path, path on the data server, size in bytes, MD5; empty when on disk",
+        ),
     ),
 )
 
@@ -176,6 +181,9 @@ SESSIONS = TableSchema(
         Column("target_NM", "texts", "target labels such as VTA-DA by fibre; null for an unknown target"),
         _DATASETS,
         *_PROVENANCE_OF_NAMES,
+        Column(
+            "duplicate_of", "text", "session of the same subject and day that is used instead of this", nullable=True
+        ),
     ),
 )
 

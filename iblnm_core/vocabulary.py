@@ -61,6 +61,9 @@ SESSION_TYPES = (
 )
 """Session types that a protocol names as `<type>ChoiceWorld`."""
 
+ANALYSED_SESSION_TYPES = ("training", "biased", "ephys")
+"""Session types that cohort analyses use."""
+
 PROTOCOL_RED_FLAGS = ("RPE", "DELAY", "delay")
 
 EXCLUDED_SUBJECTS = frozenset(

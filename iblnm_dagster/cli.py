@@ -82,14 +82,17 @@ def demo(root: Path, subjects: int | None, sessions: int | None, seed: int, ui: 
 @main.command(
     epilog=_examples(
         "iblnm run --root results --source local --cache /data/one",
+        "iblnm run --root results --source alyx",
         "iblnm run --root results --failed",
         "iblnm run --root results --eid 6dc209b4-886a-433f-b1a3-3638a2e17637 --reprocess",
     )
 )
 @ROOT
-@click.option("--source", type=click.Choice(["local"]), help="Where sessions come from (for a new root).")
+@click.option("--source", type=click.Choice(["local", "alyx"]), help="Where sessions come from (for a new root).")
 @click.option(
-    "--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder of a local ONE cache (for a new root)."
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of a local ONE cache, or of the downloads (for a new root).",
 )
 @click.option("--preset", help="Parameter preset, default or reference (for a new root).")
 @click.option("--eid", "eids", multiple=True, metavar="EID", help="Only this session; may be given several times.")

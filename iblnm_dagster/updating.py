@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from iblnm_core.cohort.status import Catalogue
+from iblnm_core.cohort.status import Catalogue, source_of
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.root import Root
 from iblnm_core.schemas import ERRORS
@@ -36,10 +36,11 @@ def update(root: Root, request: Request) -> SessionsRun:
     Raises
     ------
     ConfigurationError
-        When a session asked for is not in the catalogue.
+        When a session asked for is not in the catalogue, or the source cannot be asked.
     RunAborted
         When a run ends before it is through.
     """
+    source_of(root).check_access()
     with printing.session_progress() as progress, LocalRuns(root, progress) as runs:
         runs.catalogue()
         catalogue = Catalogue.load(root)

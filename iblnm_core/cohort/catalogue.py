@@ -12,7 +12,13 @@ from iblnm_core.errors import InvalidSessionType
 from iblnm_core.schemas import SESSION_INDEX, SESSIONS
 from iblnm_core.session.metadata import session_type_of
 from iblnm_core.sources.base import SourceRecord
-from iblnm_core.vocabulary import NEUROMODULATOR_OF_REGION, normalise_region, split_region
+from iblnm_core.vocabulary import (
+    ANALYSED_SESSION_TYPES,
+    EXCLUDED_SUBJECTS,
+    NEUROMODULATOR_OF_REGION,
+    normalise_region,
+    split_region,
+)
 
 
 def index_frame(records: Iterable[SourceRecord]) -> pd.DataFrame:
@@ -49,7 +55,23 @@ def build_catalogue(index: pd.DataFrame) -> pd.DataFrame:
     by_subject = dates.groupby(catalogue["subject"])
     catalogue["day_n"] = (dates - by_subject.transform("min")).dt.days
     catalogue["session_n"] = by_subject.rank(method="dense")
+    catalogue["duplicate_of"] = _used_instead(catalogue)
     return catalogue[SESSIONS.column_names]
+
+
+def _used_instead(catalogue: pd.DataFrame) -> list[str | None]:
+    """Return, for a session that another one of its subject and day is used instead of, the id of that one.
+
+    Only sessions that analyses could use at all compete: the longest wins, then the earliest, then the first by id. What became of
+    the recordings is not known here; the selection for analyses looks at that too.
+    """
+    usable = catalogue["session_type"].isin(ANALYSED_SESSION_TYPES) & ~catalogue["subject"].isin(EXCLUDED_SUBJECTS)
+    ranked = catalogue[usable].sort_values(
+        ["session_length", "start_time", "eid"], ascending=[False, True, True], na_position="last"
+    )
+    best = ranked.groupby(["subject", "day_n"])["eid"].transform("first")
+    instead = dict(zip(ranked["eid"], best, strict=True))
+    return [None if instead.get(eid) == eid else instead.get(eid) for eid in catalogue["eid"]]
 
 
 def _filled_regions(records: Sequence[Mapping[Any, Any]]) -> list[list[str]]:

@@ -8,16 +8,17 @@ from typing import Any
 import pandas as pd
 
 from iblnm_core.errors import ConfigurationError, CorruptArtifact, family
-from iblnm_core.root import Root
+from iblnm_core.root import DOWNLOADS, Root
 from iblnm_core.rules import RULES
 from iblnm_core.schemas import SESSION_INDEX, SESSION_STATUS, SESSIONS
 from iblnm_core.session import layout
 from iblnm_core.session.fingerprint import Provenance, dataset_kinds, why_due
-from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.session.pipeline import SessionReport, SessionTask
 from iblnm_core.session.verdicts import Verdict
+from iblnm_core.sources.alyx import AlyxSource
 from iblnm_core.sources.base import SessionSource
+from iblnm_core.sources.downloads import Fetcher, RemoteFile
 from iblnm_core.sources.local import LocalSource
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import read_table
@@ -33,8 +34,11 @@ def source_of(root: Root) -> SessionSource:
     ConfigurationError
         When the settings name none that exists.
     """
+    if root.source == "alyx":
+        return AlyxSource(root.cache or root.path / DOWNLOADS, root.url)
     if root.source != "local" or root.cache is None:
-        raise ConfigurationError(f"{root.path}: source {root.source!r} is unknown; known is local, with a cache folder")
+        known = "alyx, and local with a cache folder"
+        raise ConfigurationError(f"{root.path}: source {root.source!r} is unknown; known are {known}")
     if not root.cache.is_dir():
         raise ConfigurationError(f"{root.path} reads sessions from {root.cache}, which does not exist")
     return LocalSource(root.cache)
@@ -47,8 +51,9 @@ class Catalogue:
     root: Root
     sessions: Mapping[str, Mapping[str, Any]]
     """Catalogue rows by session id."""
-    files: Mapping[str, tuple[Path, tuple[str, ...]]]
-    """Session folder and listed datasets by session id."""
+    files: Mapping[str, tuple[Path, tuple[str, ...], tuple[RemoteFile, ...]]]
+    """Session folder, listed datasets, and those that come from a server, by session id."""
+    fetcher: Fetcher | None
 
     @classmethod
     def load(cls, root: Root) -> "Catalogue":
@@ -61,7 +66,7 @@ class Catalogue:
         """
         try:
             sessions = read_table(root.path, SESSIONS)
-            index = read_table(root.path, SESSION_INDEX, columns=["eid", "folder", "datasets"])
+            index = read_table(root.path, SESSION_INDEX, columns=["eid", "folder", "datasets", "remote"])
         except FileNotFoundError as error:
             raise ConfigurationError(
                 f"{root.path} has no catalogue yet: materialise session_index and sessions, or use `iblnm run`"
@@ -69,10 +74,14 @@ class Catalogue:
         source = source_of(root)
         rows = {row["eid"]: _plain_row(row) for row in sessions.to_dict("records")}
         files = {
-            row["eid"]: (source.session_folder(row["folder"]), tuple(row["datasets"]))
+            row["eid"]: (
+                source.session_folder(row["folder"]),
+                tuple(row["datasets"]),
+                tuple(RemoteFile.from_text(text) for text in row["remote"]),
+            )
             for row in index.to_dict("records")
         }
-        return cls(root, rows, files)
+        return cls(root, rows, files, source.fetcher)
 
     def tasks(
         self, eids: Iterable[str], selected: frozenset[str] = ALL_OUTPUTS, *, reprocess: bool = False
@@ -88,11 +97,23 @@ class Catalogue:
         for eid in eids:
             if eid not in self.sessions:
                 raise ConfigurationError(f"session {eid} is not in the catalogue of {self.root.path}")
-            folder, datasets = self.files[eid]
-            file = str(self.root.session_file(eid))
-            row, parameters = self.sessions[eid], self.root.parameters
-            tasks.append(SessionTask(eid, row, str(folder), datasets, file, parameters, selected, reprocess))
+            tasks.append(self._task(eid, selected, reprocess=reprocess))
         return sorted(tasks, key=lambda task: -(task.row["session_length"] or 0.0))
+
+    def _task(self, eid: str, selected: frozenset[str], *, reprocess: bool = False) -> SessionTask:
+        folder, datasets, remote = self.files[eid]
+        return SessionTask(
+            eid,
+            self.sessions[eid],
+            str(folder),
+            datasets,
+            str(self.root.session_file(eid)),
+            self.root.parameters,
+            selected,
+            reprocess,
+            remote,
+            self.fetcher,
+        )
 
     def due(self) -> list[str]:
         """Return the sessions of which something would be computed now, in catalogue order."""
@@ -104,7 +125,7 @@ class Catalogue:
         return self._reasons(eid, provenance)
 
     def _reasons(self, eid: str, provenance: Mapping[str, Provenance]) -> dict[str, str | None]:
-        inputs = SessionInputs(*self.files[eid])
+        inputs = self._task(eid, ALL_OUTPUTS).inputs()
         row, parameters = self.sessions[eid], self.root.parameters
         return {
             name: why_due(name, provenance.get(name), row, parameters, inputs.found(dataset_kinds(name)))

@@ -4,14 +4,21 @@ import errno
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
-from iblnm_core.errors import CorruptDataset, MultipleCollections, SourceUnavailable
+from iblnm_core.errors import (
+    CorruptDataset,
+    MissingExtractedData,
+    MissingRawData,
+    MultipleCollections,
+    SourceUnavailable,
+)
 from iblnm_core.session.fingerprint import InputFile
 from iblnm_core.session.outputs import DATASET_KINDS
+from iblnm_core.sources.downloads import Fetcher, NotOnServer, RemoteFile
 
 EXISTENCE_ONLY = frozenset({"raw_task"})
 """Kinds whose presence matters, not their content."""
@@ -29,10 +36,22 @@ class SessionInputs:
         The session folder.
     listed : sequence of str
         Paths of the datasets that the source lists, below the folder. Others are not looked at.
+    remote : mapping of path to RemoteFile
+        Listed datasets that come from a server: they are where and what it says, and are fetched when they are read.
+    fetcher : Fetcher, optional
+        Fetches them.
     """
 
-    def __init__(self, folder: Path, listed: Sequence[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        listed: Sequence[str],
+        remote: Mapping[str, RemoteFile] | None = None,
+        fetcher: Fetcher | None = None,
+    ) -> None:
         self.folder = folder
+        self._remote = remote or {}
+        self._fetcher = fetcher
         self._paths = {
             kind: tuple(sorted(path for path in listed if re.fullmatch(pattern, path)))
             for kind, pattern in DATASET_KINDS.items()
@@ -80,11 +99,13 @@ class SessionInputs:
         Raises
         ------
         CorruptDataset
-            When the dataset is there but cannot be read.
+            When the dataset is there but cannot be read, or is not the registered one.
+        MissingRawData, MissingExtractedData
+            When it is registered but its server does not have it.
         MultipleCollections
             When several collections hold it.
         SourceUnavailable
-            When the disk or the network behind it fails.
+            When the disk, the network or the server behind it fails.
         """
         import pyarrow.parquet as pq
 
@@ -131,6 +152,8 @@ class SessionInputs:
 
     def _status(self, path: str) -> tuple[int, int] | None:
         """Return size and modification time of a dataset as first seen, None when it is not there."""
+        if path in self._remote:
+            return self._remote[path].stamp
         if path not in self._seen:
             try:
                 status = (self.folder / path).stat()
@@ -146,6 +169,7 @@ class SessionInputs:
 
     def _read(self, path: str) -> bytes:
         if path not in self._contents:
+            self._fetch(path)
             try:
                 self._contents[path] = (self.folder / path).read_bytes()
             except OSError as error:
@@ -153,11 +177,21 @@ class SessionInputs:
                 raise CorruptDataset(f"{path}: cannot be read: {error.strerror}; expected a file") from error
         return self._contents[path]
 
+    def _fetch(self, path: str) -> None:
+        """Bring a dataset to disk when it comes from a server."""
+        if path not in self._remote or self._fetcher is None:
+            return
+        try:
+            self._fetcher.fetch(self._remote[path], self.folder)
+        except NotOnServer as error:
+            kind = MissingRawData if path.startswith("raw_") else MissingExtractedData
+            raise kind(f"{Path(path).name}: registered, but the data server does not have it ({error})") from error
+
     def _digest(self, path: str) -> str:
         if path not in self._digests:
             try:
                 content = self._read(path)
-            except CorruptDataset:
+            except (CorruptDataset, MissingRawData, MissingExtractedData):
                 # an unreadable input is an input too: when it becomes readable, the session is due
                 self._digests[path] = "unreadable"
             else:

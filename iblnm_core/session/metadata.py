@@ -22,6 +22,7 @@ from iblnm_core.errors import (
     NMMismatch,
     SessionError,
     SubjectNotUnique,
+    TrueDuplicateSession,
 )
 from iblnm_core.session.verdicts import Judge
 from iblnm_core.vocabulary import (
@@ -68,6 +69,12 @@ def judge_metadata(row: Mapping[str, Any], judge: Judge) -> None:
             raise InvalidTargetNM(f"{', '.join(invalid)}; expected among {', '.join(TARGETS)}")
     with judge.rule("session_length_valid"):
         _check_length(row)
+    with judge.rule("not_duplicated"):
+        if row["duplicate_of"]:
+            day = row["start_time"][:10]
+            raise TrueDuplicateSession(
+                f"subject {subject} has several sessions on {day}; {row['duplicate_of']} is used"
+            )
 
 
 def judge_paths(row: Mapping[str, Any], judge: Judge) -> None:

@@ -31,6 +31,7 @@ from iblnm_core.session.metadata import judge_metadata, judge_paths
 from iblnm_core.session.outputs import COMPUTED, owner_of_part, upstream
 from iblnm_core.session.timing import StepTimes
 from iblnm_core.session.verdicts import Judge, Verdict
+from iblnm_core.sources.downloads import Fetcher, RemoteFile
 from iblnm_core.storage.session_file import Part, SessionFile, update_session_file
 
 PHOTOMETRY = frozenset({"photometry_qc", "preprocessed_signal"})
@@ -57,6 +58,10 @@ class SessionTask:
         Outputs asked for; what they need is computed too when it is not current.
     reprocess : bool
         Compute what is asked for even when it is current.
+    remote : tuple of RemoteFile
+        Those of the datasets that come from a server.
+    fetcher : Fetcher or None
+        Fetches them.
     """
 
     eid: str
@@ -67,6 +72,12 @@ class SessionTask:
     parameters: Parameters
     selected: frozenset[str]
     reprocess: bool = False
+    remote: tuple[RemoteFile, ...] = ()
+    fetcher: Fetcher | None = None
+
+    def inputs(self) -> SessionInputs:
+        """Return the input datasets, nothing of them read yet."""
+        return SessionInputs(Path(self.folder), self.datasets, {file.path: file for file in self.remote}, self.fetcher)
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,7 @@ class _SessionRun:
     def __init__(self, task: SessionTask) -> None:
         self.task = task
         self.path = Path(task.file)
-        self.inputs = SessionInputs(Path(task.folder), task.datasets)
+        self.inputs = task.inputs()
         self.seconds = StepTimes()
         self.parts: dict[str, Part] = {}
         self.summaries: dict[str, dict[str, float]] = {}

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from iblnm_core.sources.downloads import Fetcher
+
 
 @dataclass(frozen=True)
 class SourceRecord:
@@ -33,6 +35,8 @@ class SourceRecord:
         Session folder relative to the root of the source.
     datasets : tuple of str
         Paths of the listed datasets below the session folder.
+    remote : tuple of str
+        Where the source fetches each of the datasets, as `RemoteFile.to_text`; empty when they lie on disk already.
     """
 
     eid: str
@@ -55,6 +59,7 @@ class SourceRecord:
     filled_regions: tuple[str, ...] = ()
     n_subject_rows: int | None = None
     fiber_sides: tuple[str, ...] = ()
+    remote: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,21 @@ class SessionSource(Protocol):
 
     def session_folder(self, folder: str) -> Path:
         """Return the absolute path of a session folder, given the one of a record."""
+        ...
+
+    def check_access(self) -> None:
+        """Make sure that sessions can be listed.
+
+        Raises
+        ------
+        ConfigurationError
+            When they cannot: what to set is in the message.
+        """
+        ...
+
+    @property
+    def fetcher(self) -> Fetcher | None:
+        """What brings datasets to disk; None when they lie there."""
         ...
 
 

@@ -4,7 +4,6 @@ Beside the cache tables it reads what a database would add, when it is there: `s
 `session_details.jsonl`.
 """
 
-import csv
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,10 +14,19 @@ from typing import Any
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.identifiers import is_eid
 from iblnm_core.sources.base import Listing, Rejected, SourceRecord, text_or_none
-from iblnm_core.vocabulary import is_safe_name, normalise_region, split_region
-
-DESCRIPTION = "_ibl_experiment.description.yaml"
-LOCATIONS = "alf/photometry/photometryROI.locations.pqt"
+from iblnm_core.sources.details import (
+    DESCRIPTION,
+    FiberSides,
+    fiber_sides_table,
+    is_below,
+    protocol_of,
+    read_description,
+    read_rows,
+    regions_of,
+    sides_of,
+    texts_of,
+)
+from iblnm_core.vocabulary import is_safe_name
 
 _logger = logging.getLogger(__name__)
 
@@ -39,6 +47,18 @@ class LocalSource:
         """Return the absolute path of a session folder; see `SessionSource`."""
         return self.cache / folder
 
+    fetcher = None
+    """The datasets lie on disk."""
+
+    def check_access(self) -> None:
+        """Make sure that the cache tables are there; see `SessionSource`."""
+        missing = [name for name in ("sessions.pqt", "datasets.pqt") if not (self.cache / name).is_file()]
+        if missing:
+            raise ConfigurationError(
+                f"{self.cache} is no ONE cache: {' and '.join(missing)} missing. "
+                f"For a folder of sessions without cache tables, make them with `iblnm index {self.cache}`"
+            )
+
     def list_sessions(self) -> Listing:
         """Return all sessions of the cache tables; see `SessionSource`."""
         sessions, datasets = self._tables()
@@ -57,12 +77,7 @@ class LocalSource:
         """Return the sessions and datasets tables as the client has them."""
         from one.api import One
 
-        missing = [name for name in ("sessions.pqt", "datasets.pqt") if not (self.cache / name).is_file()]
-        if missing:
-            raise ConfigurationError(
-                f"{self.cache} is no ONE cache: {' and '.join(missing)} missing. "
-                f"For a folder of sessions without cache tables, make them with `iblnm index {self.cache}`"
-            )
+        self.check_access()
         client = One(cache_dir=self.cache, mode="local")
         tables = client._cache  # noqa: SLF001 - the public calls go session by session, 5 ms each
         return tables["sessions"], tables["datasets"]
@@ -77,10 +92,10 @@ class LocalSource:
         )
         folder = self.cache / relative
         # the tables may be older than the folders
-        datasets = tuple(sorted(path for path in listed if _is_below(path) and _is_there(folder / path)))
+        datasets = tuple(sorted(path for path in listed if is_below(path) and _is_there(folder / path)))
         details = self._details.get(eid, {})
-        description = _read_description(folder / DESCRIPTION) if DESCRIPTION in datasets else {}
-        regions, region_source, filled = _regions(folder, datasets, description)
+        description = read_description(folder / DESCRIPTION) if DESCRIPTION in datasets else {}
+        regions, region_source, filled = regions_of(folder, datasets, description)
         known = self._subjects
         rows = [] if known is None else known.get(row["subject"], [])
         subject = rows[0] if len(rows) == 1 else {}
@@ -90,11 +105,11 @@ class LocalSource:
             start_time=text_or_none(details.get("start_time")) or f"{row['date']}T00:00:00",
             number=int(row["number"]),
             lab=row["lab"] or "",
-            task_protocol=text_or_none(row["task_protocol"]) or _protocol(description),
+            task_protocol=text_or_none(row["task_protocol"]) or protocol_of(description),
             folder=relative.as_posix(),
             datasets=datasets,
-            projects=_split(row["projects"]) or tuple(_texts(description.get("projects"))),
-            users=tuple(_texts(details.get("users"))),
+            projects=_split(row["projects"]) or tuple(texts_of(description.get("projects"))),
+            users=tuple(texts_of(details.get("users"))),
             genotype=tuple(filter(None, (subject.get("genotype") or "").split(";"))),
             end_time=text_or_none(details.get("end_time")),
             strain=text_or_none(subject.get("strain")),
@@ -104,49 +119,18 @@ class LocalSource:
             region_source=region_source,
             filled_regions=filled,
             n_subject_rows=None if known is None else len(rows),
-            fiber_sides=self._sides(row["subject"], regions),
+            fiber_sides=sides_of(self._fibers, row["subject"], regions),
         )
-
-    def _sides(self, subject: str, regions: Sequence[str]) -> tuple[str, ...]:
-        """Return on which side the table of fibres has each region of a subject; empty without such a table."""
-        if self._fibers is None:
-            return ()
-        of_subject = self._fibers.get(subject, {})
-        found = []
-        for region in regions:
-            sides = of_subject.get(split_region(normalise_region(region))[0], set())
-            found.append(next(iter(sides)) if len(sides) == 1 else "both" if sides else "absent")
-        return tuple(found)
 
     @cached_property
     def _subjects(self) -> dict[str, list[dict[str, str]]] | None:
-        rows = self._csv("subjects.csv")
+        rows = read_rows(self.cache / "subjects.csv")
         return None if rows is None else _grouped(rows)
 
     @cached_property
-    def _fibers(self) -> dict[str, dict[str, set[str]]] | None:
-        """Return the sides of a subject's fibres by bare region; in the table positive means left."""
-        rows = self._csv("fibers.csv")
-        if rows is None:
-            return None
-        sides: dict[str, dict[str, set[str]]] = {}
-        for row in rows:
-            lateral = _number(row.get("X-ml_um"))
-            side = "midline" if not lateral else "l" if lateral > 0 else "r"
-            region = split_region(normalise_region(row.get("targeted_region") or ""))[0]
-            sides.setdefault(row["subject"], {}).setdefault(region, set()).add(side)
-        return sides
-
-    def _csv(self, name: str) -> list[dict[str, str]] | None:
-        """Return the rows of a table beside the cache tables, None when there is none."""
-        path = self.cache / name
-        if not path.is_file():
-            return None
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("subject")]
-        if not rows:
-            _logger.warning("%s is left out: no row with a subject; expected a column `subject`", path)
-        return rows
+    def _fibers(self) -> FiberSides | None:
+        rows = read_rows(self.cache / "fibers.csv")
+        return None if rows is None else fiber_sides_table(rows)
 
     @cached_property
     def _details(self) -> dict[str, dict[str, Any]]:
@@ -170,14 +154,6 @@ def _grouped(rows: Sequence[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
     return grouped
 
 
-def _number(text: str | None) -> float:
-    """Return a number of a table, 0 for what is none."""
-    try:
-        return float(text or 0)
-    except ValueError:
-        return 0.0
-
-
 def _problem(eid: str, row: Mapping[str, Any]) -> str | None:
     """Say why a row of the cache tables cannot be a session, None when it can."""
     if not is_eid(eid):
@@ -187,12 +163,6 @@ def _problem(eid: str, row: Mapping[str, Any]) -> str | None:
         if (name or field == "subject") and not is_safe_name(name):
             return f"{field} {name!r} cannot be a folder name"
     return None
-
-
-def _is_below(path: str) -> bool:
-    """Whether a dataset path stays inside the session folder."""
-    pure = PurePosixPath(path)
-    return not pure.is_absolute() and ".." not in pure.parts
 
 
 def _is_there(path: Path) -> bool:
@@ -206,65 +176,5 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _read_description(path: Path) -> Mapping[str, Any]:
-    """Return the experiment description; one that cannot be read says nothing."""
-    import yaml
-
-    try:
-        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        _logger.warning("%s is left out: %s", path, error)
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _regions(
-    folder: Path, datasets: Sequence[str], description: Mapping[str, Any]
-) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
-    """Return the brain regions by fibre, the dataset they come from, and what another dataset had to add.
-
-    They come from the description, and from the locations table when that names none; single blanks are filled from
-    there by ROI.
-    """
-    devices = description.get("devices") or {}
-    fibers = (devices.get("neurophotometrics") or {}).get("fibers") if isinstance(devices, dict) else None
-    entries = fibers.items() if isinstance(fibers, dict) else ()
-    described = {
-        str(roi): str((e or {}).get("location") or "").strip() for roi, e in entries if isinstance(e, dict | None)
-    }
-    if described and all(described.values()):
-        return tuple(described.values()), DESCRIPTION, ()
-    located = _located_regions(folder / LOCATIONS) if LOCATIONS in datasets else {}
-    if not any(described.values()):
-        source = LOCATIONS if LOCATIONS in datasets else DESCRIPTION if fibers is not None else ""
-        return tuple(located.values()), source, ()
-    filled = [roi for roi, region in described.items() if not region and located.get(roi)]
-    regions = {**described, **{roi: located[roi] for roi in filled}}
-    return tuple(regions.values()), DESCRIPTION, tuple(f"{roi}: {located[roi]}" for roi in filled)
-
-
-def _located_regions(path: Path) -> dict[str, str]:
-    """Return the brain regions of the locations table by ROI."""
-    import pandas as pd
-    import pyarrow as pa
-
-    try:
-        column = pd.read_parquet(path, columns=["brain_region"])["brain_region"]
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        _logger.warning("%s is left out: %s", path, error)
-        return {}
-    return {str(roi): region if isinstance(region, str) else "" for roi, region in column.items()}
-
-
-def _protocol(description: Mapping[str, Any]) -> str:
-    tasks = description.get("tasks")
-    names = [str(name) for task in tasks or () if isinstance(task, dict) for name in task]
-    return "/".join(names)
-
-
 def _split(projects: Any) -> tuple[str, ...]:
     return tuple(filter(None, (name.strip() for name in (projects or "").split(","))))
-
-
-def _texts(value: Any) -> list[str]:
-    return [str(entry) for entry in value] if isinstance(value, list) else []

@@ -168,3 +168,32 @@ def test_regions_that_others_do_not_agree_on_stay_unknown(others):
     assert rows[0]["brain_region"] == []
     assert "MissingRegionSource" in errors_of(rows[0])
     assert "is taken from" not in errors_of(rows[0])["MissingRegionSource"]
+
+
+TASK = "_iblrig_tasks_{}ChoiceWorld8.25.0"
+SAME_DAY = {"start_time": "2025-03-01T14:00:00", "end_time": "2025-03-01T15:00:00"}
+
+
+@pytest.mark.parametrize(
+    ("second", "discarded"),
+    [
+        ({}, 2),  # as long: the earlier one
+        ({"end_time": "2025-03-01T15:30:00"}, 1),  # longer
+        ({"end_time": None}, 2),  # nobody knows how long
+        ({"task_protocol": TASK.format("habituation")}, None),  # no rival
+        ({"subject": "another"}, None),
+    ],
+)
+def test_of_several_sessions_of_a_day_one_is_used(second, discarded):
+    rows = rows_of(record(1), record(2, **{**SAME_DAY, **second}))
+    raised = [number for number, row in enumerate(rows, 1) if "TrueDuplicateSession" in errors_of(row)]
+    assert raised == ([] if discarded is None else [discarded])
+    if discarded:
+        kept = rows[2 - discarded]["eid"]
+        assert kept in errors_of(rows[discarded - 1])["TrueDuplicateSession"]
+
+
+def test_a_habituation_session_displaces_no_training_session():
+    habituation = record(1, task_protocol=TASK.format("habituation"))
+    rows = rows_of(habituation, record(2, **SAME_DAY))
+    assert [row["duplicate_of"] for row in rows] == [None, None]

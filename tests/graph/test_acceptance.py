@@ -84,6 +84,7 @@ def test_sessions_by_error(tables):
         "MissingRegionSource": 1,
         "NMMismatch": 1,
         "SubjectNotUnique": 1,
+        "TrueDuplicateSession": 1,
     }
     assert found["trials"].to_dict() == {
         "CorruptDataset": 1,

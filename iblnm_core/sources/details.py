@@ -1,0 +1,126 @@
+"""What any source reads about a session beside its listing: experiment description, regions, table of fibres."""
+
+import csv
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from iblnm_core.vocabulary import normalise_region, split_region
+
+DESCRIPTION = "_ibl_experiment.description.yaml"
+LOCATIONS = "alf/photometry/photometryROI.locations.pqt"
+
+FiberSides = dict[str, dict[str, set[str]]]
+"""Sides of the implanted fibres by subject and bare region."""
+
+_logger = logging.getLogger(__name__)
+
+
+def read_rows(path: Path) -> list[dict[str, str]] | None:
+    """Return the rows of a table with a column `subject`, None when there is no such file."""
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("subject")]
+    if not rows:
+        _logger.warning("%s is left out: no row with a subject; expected a column `subject`", path)
+    return rows
+
+
+def fiber_sides_table(rows: Sequence[Mapping[str, str]]) -> FiberSides:
+    """Return the sides of the fibres of `fibers.csv`; in that table positive means left."""
+    sides: FiberSides = {}
+    for row in rows:
+        lateral = _number(row.get("X-ml_um"))
+        side = "midline" if not lateral else "l" if lateral > 0 else "r"
+        region = split_region(normalise_region(row.get("targeted_region") or ""))[0]
+        sides.setdefault(row["subject"], {}).setdefault(region, set()).add(side)
+    return sides
+
+
+def sides_of(fibers: FiberSides | None, subject: str, regions: Sequence[str]) -> tuple[str, ...]:
+    """Return on which side the table of fibres has each region of a subject; empty without such a table."""
+    if fibers is None:
+        return ()
+    of_subject, found = fibers.get(subject, {}), []
+    for region in regions:
+        sides = of_subject.get(split_region(normalise_region(region))[0], set())
+        found.append(next(iter(sides)) if len(sides) == 1 else "both" if sides else "absent")
+    return tuple(found)
+
+
+def _number(text: str | None) -> float:
+    """Return a number of a table, 0 for what is none."""
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0.0
+
+
+def is_below(path: str) -> bool:
+    """Whether a dataset path stays inside the session folder."""
+    pure = PurePosixPath(path)
+    return not pure.is_absolute() and ".." not in pure.parts
+
+
+def read_description(path: Path) -> Mapping[str, Any]:
+    """Return the experiment description; one that cannot be read says nothing."""
+    import yaml
+
+    try:
+        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        _logger.warning("%s is left out: %s", path, error)
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def regions_of(
+    folder: Path, datasets: Sequence[str], description: Mapping[str, Any]
+) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    """Return the brain regions by fibre, the dataset they come from, and what another dataset had to add.
+
+    They come from the description, and from the locations table when that names none; single blanks are filled from
+    there by ROI.
+    """
+    devices = description.get("devices") or {}
+    fibers = (devices.get("neurophotometrics") or {}).get("fibers") if isinstance(devices, dict) else None
+    entries = fibers.items() if isinstance(fibers, dict) else ()
+    described = {
+        str(roi): str((e or {}).get("location") or "").strip() for roi, e in entries if isinstance(e, dict | None)
+    }
+    if described and all(described.values()):
+        return tuple(described.values()), DESCRIPTION, ()
+    located = _located_regions(folder / LOCATIONS) if LOCATIONS in datasets else {}
+    if not any(described.values()):
+        source = LOCATIONS if LOCATIONS in datasets else DESCRIPTION if fibers is not None else ""
+        return tuple(located.values()), source, ()
+    filled = [roi for roi, region in described.items() if not region and located.get(roi)]
+    regions = {**described, **{roi: located[roi] for roi in filled}}
+    return tuple(regions.values()), DESCRIPTION, tuple(f"{roi}: {located[roi]}" for roi in filled)
+
+
+def _located_regions(path: Path) -> dict[str, str]:
+    """Return the brain regions of the locations table by ROI."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        column = pd.read_parquet(path, columns=["brain_region"])["brain_region"]
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        _logger.warning("%s is left out: %s", path, error)
+        return {}
+    return {str(roi): region if isinstance(region, str) else "" for roi, region in column.items()}
+
+
+def protocol_of(description: Mapping[str, Any]) -> str:
+    """Return the task protocols that an experiment description names, joined as Alyx does."""
+    tasks = description.get("tasks")
+    names = [str(name) for task in tasks or () if isinstance(task, dict) for name in task]
+    return "/".join(names)
+
+
+def texts_of(value: Any) -> list[str]:
+    """Return a list as texts; nothing for what is no list."""
+    return [str(entry) for entry in value] if isinstance(value, list) else []
