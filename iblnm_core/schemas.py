@@ -271,10 +271,15 @@ SESSION_STATUS = TableSchema(
         Column("asset", "text", "output of the session step"),
         Column("subject", "text", "subject nickname"),
         Column("date", "text", "date of the session, ISO 8601"),
-        Column("state", "text", "ok, failed, never run, or out of date"),
+        Column("state", "text", "ok, failed, never run, out of date, or source unavailable"),
         Column("reason", "text", "error type of a failure, or what changed", nullable=True),
         Column("due", "text", "why it would be computed now: new, input, metadata, parameters, code", nullable=True),
-        Column("message", "text", "message of the error that stopped the output", nullable=True),
+        Column(
+            "message",
+            "text",
+            "message of the error that stopped the output, or why the source could not be had",
+            nullable=True,
+        ),
     ),
 )
 

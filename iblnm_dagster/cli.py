@@ -124,7 +124,7 @@ def run(
     request = Request(eids=tuple(eids), failed=failed, reprocess=reprocess)
     result = update(opened, request)
     printing.run_summary(opened, result)
-    if result.failed:
+    if result.failed or result.unavailable:
         sys.exit(1)
 
 
@@ -147,6 +147,20 @@ def status(root: Path | None) -> None:
 
     opened = open_root(root)
     printing.status_table(opened, Catalogue.load(opened).status())
+
+
+@main.command(epilog=_examples("iblnm plan --root results"))
+@ROOT
+def plan(root: Path | None) -> None:
+    """Show what the next run would compute, session by session, and why; the source is not asked.
+
+    Why is one of new, input (a dataset changed), metadata (the catalogue row changed), parameters, code, or failed unexpectedly.
+    """
+    from iblnm_core.cohort.status import Catalogue
+    from iblnm_core.root import open_root
+
+    opened = open_root(root)
+    printing.plan_table(opened, Catalogue.load(opened).plan())
 
 
 @main.command(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from iblnm_dagster.runs import SessionsRun
     from iblnm_dagster.session_step import Progress
 
-STATES = ("ok", "failed", "out of date", "never run")
+STATES = ("ok", "failed", "out of date", "source unavailable", "never run")
 
 
 @contextlib.contextmanager
@@ -80,6 +80,18 @@ def status_table(root: "Root", status: "pd.DataFrame") -> None:
         table(["error", "sessions"], [[str(reason), str(count)] for reason, count in reasons.items()])
 
 
+def plan_table(root: "Root", plan: "pd.DataFrame") -> None:
+    """Print what the next run would compute, and why."""
+    if plan.empty:
+        click.echo(f"{root.path}: nothing is due")
+        return
+    click.echo(f"{root.path}: {len(plan)} sessions are due")
+    counts = plan.groupby("why")["eid"].nunique().sort_values(ascending=False)
+    table(["why", "sessions"], [[str(why), str(count)] for why, count in counts.items()])
+    click.echo()
+    table(list(plan.columns), [[str(value) for value in row] for row in plan.itertuples(index=False)])
+
+
 def error_rows(rows: "pd.DataFrame", *, everything: bool) -> None:
     """Print error rows, one line each."""
     if rows.empty:
@@ -105,6 +117,10 @@ def run_summary(root: "Root", result: "SessionsRun") -> None:
     for eid in result.failed:
         findings = [f for v in result.reports[eid].verdicts.values() for f in v.findings if f.severity == "fatal"]
         click.echo(f"  {eid}  " + "; ".join(f"{f.error_type}: {f.error_message}" for f in findings))
+    if result.unavailable:
+        click.echo(f"{len(result.unavailable)} sessions could not be had from the source and stay due:")
+        for eid, reason in sorted(result.unavailable.items()):
+            click.echo(f"  {eid}  {reason}")
     earlier = result.standing_failed - len(result.failed)
     if earlier > 0:
         click.echo(f"{earlier} sessions failed earlier and are unchanged; `{program()} failures` names them")

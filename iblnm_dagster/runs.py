@@ -1,11 +1,12 @@
 """Runs of the graph in the calling process: what the command line does without webserver and daemon."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import dagster as dg
 
+from iblnm_core.cohort.unavailable import unavailable_sessions
 from iblnm_core.errors import IblnmError
 from iblnm_core.root import Root
 from iblnm_core.session.pipeline import SessionReport
@@ -31,10 +32,13 @@ class SessionsRun:
         By session id; sessions that the source could not give are absent.
     standing_failed : int
         Sessions of the root with a fatal error, from this command or an earlier one.
+    unavailable : mapping of str to str
+        Sessions asked for that the source could not give, and why.
     """
 
     reports: Mapping[str, SessionReport]
     standing_failed: int = 0
+    unavailable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[str]:
@@ -103,7 +107,9 @@ class LocalRuns:
                 self._run_sessions(_range_tags(order[first], order[last]), {"reprocess": reprocess})
         elif positions:
             self._run_sessions({}, {"eids": list(eids), "reprocess": reprocess})
-        return SessionsRun(dict(self._reports))
+        known = unavailable_sessions(self.root)
+        missing = {eid: known[eid] for eid in eids if eid not in self._reports and eid in known}
+        return SessionsRun(dict(self._reports), unavailable=missing)
 
     def _note(self, done: int, total: int, report: SessionReport | None) -> None:
         if report is not None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import dagster as dg
 
 from iblnm_core.cohort.status import stored_report
+from iblnm_core.cohort.unavailable import note_availability
 from iblnm_core.errors import SourceUnavailable, StorageFull
 from iblnm_core.root import Root
 from iblnm_core.session.outputs import OUTPUTS
@@ -100,6 +101,7 @@ class _SessionRun:
         self.progress = progress
         self.failed: dict[str, str] = {}
         self.unavailable: dict[str, str] = {}
+        self.had: list[str] = []
         self._last_news = time.monotonic()
 
     def over(self, tasks: Sequence[SessionTask]) -> Iterator[object]:
@@ -107,11 +109,13 @@ class _SessionRun:
         for done, outcome in enumerate(self._outcomes(tasks), 1):
             report = self._report(outcome)
             if report is not None:
+                self.had.append(report.eid)
                 yield from self.events.of(report)
                 if report.failed:
                     self.failed[report.eid] = _reasons(report)
                     self.context.log.warning(f"session {report.eid} failed: {self.failed[report.eid]}")
             self._tell(done, len(tasks), report)
+        note_availability(self.root, self.unavailable, self.had)
         if self.failed or self.unavailable:
             raise dg.Failure(_summary(self.failed, self.unavailable, len(tasks)), allow_retries=False)
 

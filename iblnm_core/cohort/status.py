@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from iblnm_core.cohort.unavailable import unavailable_sessions
 from iblnm_core.errors import ConfigurationError, CorruptArtifact, family
 from iblnm_core.root import DOWNLOADS, Root
 from iblnm_core.rules import RULES
@@ -132,18 +133,32 @@ class Catalogue:
             for name in COMPUTED
         }
 
+    def plan(self) -> pd.DataFrame:
+        """Return what would be computed now and why: one row per session with columns `eid`, `subject`, `date`, `why`, `outputs`."""
+        rows = []
+        for eid, row in self.sessions.items():
+            reasons = {name: reason for name, reason in self.reasons(eid).items() if reason}
+            if reasons:
+                why = ", ".join(dict.fromkeys(reasons.values()))
+                common = {"eid": eid, "subject": row["subject"], "date": row["start_time"][:10]}
+                rows.append({**common, "why": why, "outputs": ", ".join(reasons)})
+        return pd.DataFrame(rows, columns=["eid", "subject", "date", "why", "outputs"])
+
     def status(self) -> pd.DataFrame:
         """Return the `session_status` table."""
-        rows = [row for eid in self.sessions for row in self._status_rows(eid)]
+        unavailable = unavailable_sessions(self.root)
+        rows = [row for eid in self.sessions for row in self._status_rows(eid, unavailable.get(eid))]
         return pd.DataFrame(rows, columns=SESSION_STATUS.column_names)
 
-    def _status_rows(self, eid: str) -> list[dict[str, Any]]:
+    def _status_rows(self, eid: str, unavailable: str | None) -> list[dict[str, Any]]:
         provenance, verdicts = stored_ledger(self.root, eid)
         row = self.sessions[eid]
         common = {"eid": eid, "subject": row["subject"], "date": row["start_time"][:10]}
         rows = []
         for name, due in self._reasons(eid, provenance).items():
             state, reason, message = _standing(provenance.get(name), due, verdicts.values())
+            if due is not None and unavailable is not None:
+                state, message = "source unavailable", unavailable
             standing = {"asset": name, "state": state, "reason": reason, "due": due, "message": message}
             rows.append({**common, **standing})
         return rows

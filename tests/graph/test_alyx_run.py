@@ -99,7 +99,13 @@ def test_each_trouble_ends_as_its_kind_says(world, first_run):
     assert "CorruptDataset" in world.errors_of(WRONG_HASH)
     # a broken transfer is no verdict: the session stays due
     assert not world.errors_of(CUT)
-    assert (world.states()[CUT] == "never run").all()
+    assert (world.states()[CUT] == "source unavailable").all()
+    assert re.search(
+        rf"could not be had from the source and stay due:\n  {CUT}  .*ChunkedEncodingError", first_run.stdout
+    )
+    planned = world.iblnm("plan").stdout
+    assert "1 sessions are due" in planned
+    assert re.search(rf"{CUT}  CQ003 +2024-11-14  new ", planned)
     message = world.table("metadata/errors").set_index("eid").loc[[MISSING]]["error_message"]
     assert message.str.contains("registered, but the data server does not have it").any()
 
@@ -108,6 +114,7 @@ def test_nothing_new_asks_little_and_computes_nothing(world, first_run):
     world.server.always.clear()
     mended = world.iblnm("run")
     assert (world.states()[CUT] == "ok").all(), mended.stdout + mended.stderr
+    assert "nothing is due" in world.iblnm("plan").stdout
     world.server.asked.clear()
     before = (world.root / "data" / "sessions" / f"{REAL}.h5").stat().st_mtime_ns
     assert world.iblnm("run").returncode == 0
