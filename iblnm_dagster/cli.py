@@ -98,6 +98,7 @@ def demo(root: Path, subjects: int | None, sessions: int | None, seed: int, ui: 
 @click.option("--eid", "eids", multiple=True, metavar="EID", help="Only this session; may be given several times.")
 @click.option("--failed", is_flag=True, help="Only sessions that failed, computed again.")
 @click.option("--reprocess", is_flag=True, help="Compute also what is current.")
+@click.option("--redownload", is_flag=True, help="Read the metadata of all sessions anew; nothing stored is lost.")
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes.  [default: of the root's settings]")
 def run(
     root: Path | None,
@@ -107,6 +108,7 @@ def run(
     eids: Sequence[str],
     failed: bool,
     reprocess: bool,
+    redownload: bool,
     workers: int | None,
 ) -> None:
     """Bring everything up to date: ask the source, compute what is due, collect the tables.
@@ -121,7 +123,7 @@ def run(
     opened = create_root(root, preset=preset, source=source, cache=cache)
     if workers is not None:
         opened = replace(opened, workers=workers)
-    request = Request(eids=tuple(eids), failed=failed, reprocess=reprocess)
+    request = Request(eids=tuple(eids), failed=failed, reprocess=reprocess, redownload=redownload)
     result = update(opened, request)
     printing.run_summary(opened, result)
     if result.failed or result.unavailable:

@@ -73,9 +73,15 @@ class LocalRuns:
         """Close the instance."""
         self.instance.dispose()
 
-    def catalogue(self) -> None:
-        """Bring index and catalogue up to date, and register new sessions."""
-        self._run("catalogue")
+    def catalogue(self, *, redownload: bool = False) -> None:
+        """Bring index and catalogue up to date, and register new sessions.
+
+        Parameters
+        ----------
+        redownload : bool
+            Read also again what did not change in the source.
+        """
+        self._run("catalogue", {"ops": {"session_index": {"config": {"redownload": redownload}}}})
 
     def collect(self) -> None:
         """Bring the collected tables and the standing of all sessions up to date."""
@@ -127,8 +133,8 @@ class LocalRuns:
         """Whether a failed run has reported on all its sessions."""
         return "sessions failed; the others are stored" in _failure_text(result) or "stay due" in _failure_text(result)
 
-    def _run(self, job: str) -> None:
-        result = self._execute(job, {}, {})
+    def _run(self, job: str, config: Mapping[str, Any] | None = None) -> None:
+        result = self._execute(job, {}, config or {})
         if not result.success:
             raise RunAborted(_failure_text(result))
 

@@ -23,11 +23,14 @@ class Request:
         Only sessions that failed, computed again.
     reprocess : bool
         Compute also what is current.
+    redownload : bool
+        Read metadata again that did not change in the source.
     """
 
     eids: tuple[str, ...] = ()
     failed: bool = False
     reprocess: bool = False
+    redownload: bool = False
 
 
 def update(root: Root, request: Request) -> SessionsRun:
@@ -42,7 +45,7 @@ def update(root: Root, request: Request) -> SessionsRun:
     """
     source_of(root).check_access()
     with printing.session_progress() as progress, LocalRuns(root, progress) as runs:
-        runs.catalogue()
+        runs.catalogue(redownload=request.redownload)
         catalogue = Catalogue.load(root)
         eids = _chosen(catalogue, request, runs.unreported(catalogue.sessions))
         result = runs.sessions(eids, reprocess=request.reprocess or request.failed)

@@ -70,14 +70,14 @@ class AlyxSource:
         """Make sure that the server answers and accepts the user; see `SessionSource`."""
         self.server.check_access()
 
-    def list_sessions(self) -> Listing:
+    def list_sessions(self, *, anew: bool = False) -> Listing:
         """Return all sessions of the project; see `SessionSource`.
 
         What was read is kept, so that an interrupted first listing goes on from there.
         """
         rows = {row["id"]: row for row in self.server.pages("sessions", f"projects__name,{PROJECT}")}
         subjects = self._subjects()
-        changed = self._changed() & set(rows)
+        changed = set(rows) if anew else self._changed() & set(rows)
         unread = [eid for eid in rows if is_eid(eid) and (eid in changed or not self._detail_file(eid).is_file())]
         latest = self._cursor.get("auto_datetime", "")
         for number, eid in enumerate(unread, 1):

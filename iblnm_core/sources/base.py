@@ -81,8 +81,13 @@ class Listing:
 class SessionSource(Protocol):
     """Where sessions come from."""
 
-    def list_sessions(self) -> Listing:
+    def list_sessions(self, *, anew: bool = False) -> Listing:
         """Return all sessions.
+
+        Parameters
+        ----------
+        anew : bool
+            Read also again what did not change.
 
         Raises
         ------

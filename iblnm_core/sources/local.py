@@ -59,7 +59,7 @@ class LocalSource:
                 f"For a folder of sessions without cache tables, make them with `iblnm index {self.cache}`"
             )
 
-    def list_sessions(self) -> Listing:
+    def list_sessions(self, *, anew: bool = False) -> Listing:  # noqa: ARG002 - it is read anew every time
         """Return all sessions of the cache tables; see `SessionSource`."""
         sessions, datasets = self._tables()
         paths_by_eid = {str(eid): group.tolist() for eid, group in datasets.groupby(level=0, sort=False)["rel_path"]}

@@ -31,6 +31,13 @@ def table_output(table: Table, **metadata: int) -> dg.Output[Table]:
     return dg.Output(table, data_version=dg.DataVersion(table.content_hash), metadata=metadata)
 
 
+class ListingConfig(dg.Config):
+    """What a run of the index can be told."""
+
+    redownload: bool = False
+    """Read also again what did not change."""
+
+
 @dg.asset(
     group_name="catalogue",
     kinds={"parquet"},
@@ -45,9 +52,9 @@ def table_output(table: Table, **metadata: int) -> dg.Output[Table]:
         )
     ],
 )
-def session_index(root: RootResource) -> tuple[dg.Output[Table], dg.AssetCheckResult]:
+def session_index(config: ListingConfig, root: RootResource) -> tuple[dg.Output[Table], dg.AssetCheckResult]:
     """Raw session records as the source has them."""
-    listing = root.source().list_sessions()
+    listing = root.source().list_sessions(anew=config.redownload)
     table = make_table(SESSION_INDEX, index_frame(listing.records))
     result = dg.AssetCheckResult(
         passed=not listing.rejected,

@@ -137,6 +137,18 @@ def test_a_new_session_and_a_mended_dataset_are_all_that_is_computed(world, firs
     assert world.errors_of(NEW)
 
 
+def test_metadata_is_read_anew_on_request_and_nothing_stored_is_lost(world, first_run):
+    stored = {path: path.stat().st_mtime_ns for path in (world.root / "data" / "sessions").glob("*.h5")}
+    world.server.details[REAL]["users"] = ["without a new time stamp"]
+    assert world.iblnm("run").returncode == 0
+    world.server.asked.clear()
+    assert world.iblnm("run", "--redownload").returncode == 0
+    assert world.server.count("^/sessions/") == len(world.server.listed(f"projects__name,{PROJECT}"))
+    changed = {path.stem for path, time in stored.items() if path.stat().st_mtime_ns != time}
+    assert changed == {REAL}
+    assert (world.states()[REAL] == "ok").all()
+
+
 def test_a_server_that_is_gone_costs_nothing_that_is_stored(world, first_run):
     stored = {path: path.read_bytes() for path in world.root.rglob("*.pqt")}
     world.server.token = "renewed"
