@@ -77,18 +77,22 @@ class AlyxSource:
         """
         rows = {row["id"]: row for row in self.server.pages("sessions", f"projects__name,{PROJECT}")}
         subjects = self._subjects()
-        changed = set(rows) if anew else self._changed() & set(rows)
+        changed, latest = self._changed()
+        if anew:
+            changed = set(rows)
         unread = [eid for eid in rows if is_eid(eid) and (eid in changed or not self._detail_file(eid).is_file())]
-        latest = self._cursor.get("auto_datetime", "")
+        problems: dict[str, str] = {}
         for number, eid in enumerate(unread, 1):
-            self._read_detail(eid)
+            problem = self._read_detail(eid)
+            if problem:
+                problems[eid] = problem
             if number % 100 == 0 or number == len(unread):
                 _logger.info("%d of %d new or changed sessions read", number, len(unread))
         records, rejected = [], []
         for eid, row in rows.items():
             detail = self._detail(eid) if is_eid(eid) else {}
             latest = max(latest, text_or_none(detail.get("auto_datetime")) or "")
-            problem = _problem(eid, {**row, **detail})
+            problem = problems.get(eid) or _problem(eid, {**row, **detail})
             if problem:
                 rejected.append(Rejected(eid, problem))
             else:
@@ -103,15 +107,16 @@ class AlyxSource:
             found.setdefault(row["nickname"], []).append(row)
         return found
 
-    def _changed(self) -> set[str]:
-        """Return the sessions that were saved, or a dataset of which was, since the last listing."""
-        latest = text_or_none(self._cursor.get("auto_datetime"))
-        if latest is None:
-            return set()
+    def _changed(self) -> tuple[set[str], str]:
+        """Return the sessions that were saved, or a dataset of which was, since the last listing; and the latest such time."""
+        latest = self._cursor.get("auto_datetime", "")
+        if not latest:
+            return set(), latest
         since = (datetime.fromisoformat(latest) - _OVERLAP).isoformat()
         saved = self.server.pages("sessions", f"projects__name,{PROJECT},auto_datetime__gte,{since}")
         datasets = self.server.pages("datasets", f"session__projects__name,{PROJECT},auto_datetime__gte,{since}")
-        return {row["id"] for row in saved} | {str(row["session"])[-36:] for row in datasets}
+        times = [latest, *(str(row.get("auto_datetime") or "") for row in datasets)]
+        return {row["id"] for row in saved} | {str(row["session"])[-36:] for row in datasets}, max(times)
 
     @property
     def _cursor_file(self) -> Path:
@@ -124,15 +129,17 @@ class AlyxSource:
     def _detail_file(self, eid: str) -> Path:
         return self.cache / "alyx" / "sessions" / f"{eid}.json"
 
-    def _read_detail(self, eid: str) -> None:
+    def _read_detail(self, eid: str) -> str | None:
+        """Keep the details of a session; return why there are none to keep."""
         try:
             detail = self.server.get(f"/sessions/{eid}")
         except AlyxNotFound:
-            # deleted since it was listed; the next listing will not have it
-            detail = {"problem": "the server lists it but has no details of it (HTTP 404)"}
+            # most likely deleted since it was listed
+            return "the server lists it but has no details of it (HTTP 404)"
         if not isinstance(detail, dict):
-            detail = {"problem": f"its details are no record: {type(detail).__name__}"}
+            return f"its details are no record but {type(detail).__name__}"
         write_bytes(self._detail_file(eid), json.dumps(detail).encode())
+        return None
 
     def _detail(self, eid: str) -> Mapping[str, Any]:
         return _read_json(self._detail_file(eid))
@@ -206,8 +213,6 @@ def _problem(eid: str, row: Mapping[str, Any]) -> str | None:
     """Say why a record cannot be a session, None when it can."""
     if not is_eid(eid):
         return f"id {eid!r} is not a session id; expected a UUID of version 3 or 4"
-    if row.get("problem"):
-        return str(row["problem"])
     for field in ("subject", "lab"):
         name = row.get(field) or ""
         if (name or field == "subject") and not (isinstance(name, str) and is_safe_name(name)):

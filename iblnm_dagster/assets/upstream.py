@@ -81,5 +81,10 @@ def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> 
     known = set(context.instance.get_dynamic_partitions(str(partitions.SESSIONS.name)))
     new = [eid for eid in eids if eid not in known]
     context.instance.add_dynamic_partitions(str(partitions.SESSIONS.name), new)
+    delisted = sorted(known.difference(eids))
+    if delisted:
+        context.log.warning(
+            f"{len(delisted)} sessions are no longer in the source; their results stay: {', '.join(delisted)}"
+        )
     subjects = len(set(table.rows.column("subject").to_pylist()))
-    return table_output(table, sessions=len(eids), new_sessions=len(new), subjects=subjects)
+    return table_output(table, sessions=len(eids), new_sessions=len(new), delisted=len(delisted), subjects=subjects)

@@ -110,6 +110,17 @@ def test_a_changed_dataset_is_seen(source, server):
     dataset |= {"hash": "0" * 32, "auto_datetime": "2026-11-23T00:00:00"}
     file, _ = remote(again(source), REAL, TRIALS)
     assert file.md5 == "0" * 32
+    dataset["auto_datetime"] = "2026-11-22T00:00:00"
+    server.asked.clear()
+    again(source).list_sessions()
+    assert not server.count("^/sessions/")
+
+
+def test_a_listed_session_without_details_is_its_own_problem_for_now(source, server):
+    server.faults.append((f"^/sessions/{REAL}", "status_404"))
+    rejected = {entry.record: entry.problem for entry in source.list_sessions().rejected}
+    assert rejected[REAL] == "the server lists it but has no details of it (HTTP 404)"
+    assert REAL in {record.eid for record in again(source).list_sessions().records}
 
 
 def test_an_interrupted_first_listing_goes_on(source, server):

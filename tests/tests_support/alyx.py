@@ -160,7 +160,11 @@ def _handler(alyx):  # noqa: C901 - one class in a closure
             elif parts.path == "/datasets":
                 since = filters.rpartition(",")[2]
                 rows = [
-                    {"url": f"{alyx.url}/datasets/{d['id']}", "session": f"{alyx.url}/sessions/{s['id']}"}
+                    {
+                        "url": f"{alyx.url}/datasets/{d['id']}",
+                        "session": f"{alyx.url}/sessions/{s['id']}",
+                        "auto_datetime": d["auto_datetime"],
+                    }
                     for s in alyx.details.values()
                     for d in s["data_dataset_session_related"]
                     if PROJECT in s["projects"] and d.get("auto_datetime", "") >= since
