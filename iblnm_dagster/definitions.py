@@ -12,6 +12,7 @@ from iblnm_core.root import root_path
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_dagster.assets.tables import build_collected_table, session_status
 from iblnm_dagster.assets.upstream import session_index, sessions
+from iblnm_dagster.automation import catalogue_daily, due_sessions, tables_hourly
 from iblnm_dagster.io_managers import SessionFileIOManager, TableIOManager
 from iblnm_dagster.resources import RootResource
 from iblnm_dagster.session_step import Progress, build_session_step
@@ -67,6 +68,8 @@ def build_defs(
                 description="Bring the collected tables and the standing of all sessions up to date.",
             ),
         ],
+        schedules=[catalogue_daily, tables_hourly],
+        sensors=[due_sessions],
         resources={**ours, **(resources or {})},
         executor=dg.in_process_executor,
     )

@@ -1,5 +1,7 @@
 """Where every session stands: what is stored against what would be made of its inputs now."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,14 @@ from iblnm_core.root import DOWNLOADS, Root
 from iblnm_core.rules import RULES
 from iblnm_core.schemas import SESSION_INDEX, SESSION_STATUS, SESSIONS
 from iblnm_core.session import layout
-from iblnm_core.session.fingerprint import Provenance, dataset_kinds, why_due
+from iblnm_core.session.fingerprint import (
+    Provenance,
+    code_version,
+    dataset_kinds,
+    parameters_digest,
+    row_digest,
+    why_due,
+)
 from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.session.pipeline import SessionReport, SessionTask
 from iblnm_core.session.verdicts import Verdict
@@ -132,6 +141,13 @@ class Catalogue:
             name: why_due(name, provenance.get(name), row, parameters, inputs.found(dataset_kinds(name)))
             for name in COMPUTED
         }
+
+    def state(self, eid: str) -> str:
+        """Return a hash of all that decides what is due of a session, but the contents of its files."""
+        inputs, row, parameters = self._task(eid, ALL_OUTPUTS).inputs(), self.sessions[eid], self.root.parameters
+        parts = [(code_version(name), parameters_digest(name, parameters), row_digest(name, row)) for name in COMPUTED]
+        found = sorted(inputs.found({kind for name in COMPUTED for kind in dataset_kinds(name)}).items())
+        return hashlib.blake2b(json.dumps([parts, found]).encode(), digest_size=8).hexdigest()
 
     def plan(self) -> pd.DataFrame:
         """Return what would be computed now and why: one row per session with columns `eid`, `subject`, `date`, `why`, `outputs`."""
