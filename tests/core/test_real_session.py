@@ -167,6 +167,7 @@ def test_the_verdicts_of_the_session(processed):
         "brain_region_valid",
         "session_type_valid",
         "target_valid",
+        "not_duplicated",
         "trials_available",
         "enough_trials",
         "event_times_complete",
