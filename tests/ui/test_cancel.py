@@ -1,8 +1,10 @@
 """Cancelling a run from the web interface: no process stays, no session file is torn, and the next run goes on."""
 
+import contextlib
 import shlex
 import time
 
+import psutil
 import pytest
 from ui.interface import Server, command, eventually, processes_of
 
@@ -58,10 +60,12 @@ class Batch:
         """Processes of runs: Dagster and our pool start all of them through multiprocessing, servers are started otherwise."""
         found = {}
         for process in processes_of(self.server.root):
-            line = shlex.join(process.cmdline())
-            # one tracker belongs to each server, and lives as long as it
-            if "multiprocessing" in line and not ("resource_tracker" in line and _is_server(process.parent())):
-                found[process.pid] = line
+            # a process may end between being found and being looked at
+            with contextlib.suppress(psutil.Error):
+                line = shlex.join(process.cmdline())
+                # one tracker belongs to each server, and lives as long as it
+                if "multiprocessing" in line and not ("resource_tracker" in line and _is_server(process.parent())):
+                    found[process.pid] = line
         return found
 
     def gone(self):
