@@ -17,6 +17,9 @@ from iblnm_dagster.session_step import SESSIONS_PER_RUN
 WAITS_S = (600, 3_600, 21_600, 86_400, 259_200)
 """Waits after the first, second, ... attempt at a session of which nothing changed; the last one repeats."""
 
+READING_S = 20.0
+"""How long a tick reads datasets to see whether their contents changed, s; Dagster ends a tick after 60 s."""
+
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -111,7 +114,7 @@ def due_sessions(context: dg.SensorEvaluationContext, root: RootResource) -> dg.
     new = sorted(set(catalogue.sessions).difference(registered))
     reported = context.instance.event_log_storage.get_materialized_partitions(dg.AssetKey("session_errors"))
     # what a killed run had stored but not reported is adopted
-    eids = dict.fromkeys([*catalogue.due(), *(eid for eid in catalogue.sessions if eid not in reported)])
+    eids = dict.fromkeys([*catalogue.due(READING_S), *(eid for eid in catalogue.sessions if eid not in reported)])
     known = {eid: Attempt(*entry) for eid, entry in json.loads(context.cursor or "{}").items()}
     order = [*registered, *new]
     plan = plan_tick({eid: catalogue.state(eid) for eid in eids}, order, known, time.time())

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from iblnm_dagster.runs import SessionsRun
     from iblnm_dagster.session_step import Progress
 
-STATES = ("ok", "failed", "out of date", "source unavailable", "never run")
+STATES = ("ok", "failed", "out of date", "never run")
+"""Always shown; the rarer ones only when a session is in one."""
+RARE_STATES = ("source unavailable", "interrupted", "delisted")
 
 
 @contextlib.contextmanager
@@ -72,8 +74,9 @@ def status_table(root: "Root", status: "pd.DataFrame") -> None:
     if status.empty:
         return
     counts = status.groupby(["asset", "state"], sort=False)["eid"].nunique()
-    rows = [[asset, *(str(counts.get((asset, state), 0)) for state in STATES)] for asset in status["asset"].unique()]
-    table(["output", *STATES], rows)
+    states = [*STATES, *(state for state in RARE_STATES if (status["state"] == state).any())]
+    rows = [[asset, *(str(counts.get((asset, state), 0)) for state in states)] for asset in status["asset"].unique()]
+    table(["output", *states], rows)
     reasons = status[status["state"] == "failed"].groupby("reason")["eid"].nunique().sort_values(ascending=False)
     if len(reasons):
         click.echo(f"\nWhy sessions failed (`{program()} failures` names them):")

@@ -11,6 +11,7 @@ import dagster as dg
 
 from iblnm_core.cohort.status import stored_report
 from iblnm_core.cohort.unavailable import note_availability
+from iblnm_core.cohort.under_way import sessions_under_way
 from iblnm_core.errors import SourceUnavailable, StorageFull
 from iblnm_core.root import Root
 from iblnm_core.session.outputs import OUTPUTS
@@ -106,15 +107,16 @@ class _SessionRun:
 
     def over(self, tasks: Sequence[SessionTask]) -> Iterator[object]:
         """Yield the events of each session as it finishes; raise once at the end when some failed."""
-        for done, outcome in enumerate(self._outcomes(tasks), 1):
-            report = self._report(outcome)
-            if report is not None:
-                self.had.append(report.eid)
-                yield from self.events.of(report)
-                if report.failed:
-                    self.failed[report.eid] = _reasons(report)
-                    self.context.log.warning(f"session {report.eid} failed: {self.failed[report.eid]}")
-            self._tell(done, len(tasks), report)
+        with sessions_under_way(self.root, self.context.run.run_id, [task.eid for task in tasks]):
+            for done, outcome in enumerate(self._outcomes(tasks), 1):
+                report = self._report(outcome)
+                if report is not None:
+                    self.had.append(report.eid)
+                    yield from self.events.of(report)
+                    if report.failed:
+                        self.failed[report.eid] = _reasons(report)
+                        self.context.log.warning(f"session {report.eid} failed: {self.failed[report.eid]}")
+                self._tell(done, len(tasks), report)
         note_availability(self.root, self.unavailable, self.had)
         if self.failed or self.unavailable:
             raise dg.Failure(_summary(self.failed, self.unavailable, len(tasks)), allow_retries=False)

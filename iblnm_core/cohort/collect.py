@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from iblnm_core.cohort.current import stamp_of
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.identifiers import is_eid
 from iblnm_core.root import Root
@@ -62,7 +63,7 @@ def collect(root: Root, name: str) -> Collected:
         A key of `COLLECTED`.
     """
     schema, read_rows = COLLECTED[name]
-    stamps = {eid: _stamp(path) for eid, path in session_files(root).items()}
+    stamps = {eid: stamp_of(path) for eid, path in session_files(root).items()}
     known = read_notes(root.path, schema).get("stamps", {})
     frames, kept_stamps = [], {}
     try:
@@ -91,11 +92,6 @@ def session_files(root: Root) -> dict[str, Path]:
     """Return the stored session files by session id, in their order."""
     paths = sorted(root.session_folder.glob("*.h5"))
     return {path.stem: path for path in paths if is_eid(path.stem)}
-
-
-def _stamp(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ino]
 
 
 def _stacked(frames: Iterable[pd.DataFrame], schema: TableSchema) -> pd.DataFrame:

@@ -2,15 +2,21 @@
 
 import hashlib
 import json
+import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from iblnm_core.cohort.collect import session_files
+from iblnm_core.cohort.current import Look, note_current, read_current, stamp_of
 from iblnm_core.cohort.unavailable import unavailable_sessions
-from iblnm_core.errors import ConfigurationError, CorruptArtifact, family
+from iblnm_core.cohort.under_way import interrupted_sessions
+from iblnm_core.errors import ConfigurationError, CorruptArtifact, SourceUnavailable, family
 from iblnm_core.root import DOWNLOADS, Root
 from iblnm_core.rules import RULES
 from iblnm_core.schemas import SESSION_INDEX, SESSION_STATUS, SESSIONS
@@ -20,10 +26,10 @@ from iblnm_core.session.fingerprint import (
     code_version,
     dataset_kinds,
     parameters_digest,
-    row_digest,
     why_due,
 )
-from iblnm_core.session.outputs import COMPUTED
+from iblnm_core.session.inputs import SessionInputs
+from iblnm_core.session.outputs import COMPUTED, DATASET_KINDS
 from iblnm_core.session.pipeline import SessionReport, SessionTask
 from iblnm_core.session.verdicts import Verdict
 from iblnm_core.sources.alyx import AlyxSource
@@ -55,14 +61,33 @@ def source_of(root: Root) -> SessionSource:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """Where the datasets of a session are.
+
+    Attributes
+    ----------
+    folder : Path
+        The session folder.
+    datasets : tuple of str
+        Paths of the listed datasets below it.
+    remote : tuple of str
+        Those that come from a server, as `RemoteFile.to_text`.
+    """
+
+    folder: Path
+    datasets: tuple[str, ...]
+    remote: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """The catalogue of a root with what finding a session's files takes."""
 
     root: Root
     sessions: Mapping[str, Mapping[str, Any]]
     """Catalogue rows by session id."""
-    files: Mapping[str, tuple[Path, tuple[str, ...], tuple[RemoteFile, ...]]]
-    """Session folder, listed datasets, and those that come from a server, by session id."""
+    listed: Mapping[str, Listed]
+    """By session id."""
     fetcher: Fetcher | None
 
     @classmethod
@@ -83,15 +108,12 @@ class Catalogue:
             ) from error
         source = source_of(root)
         rows = {row["eid"]: _plain_row(row) for row in sessions.to_dict("records")}
-        files = {
-            row["eid"]: (
-                source.session_folder(row["folder"]),
-                tuple(row["datasets"]),
-                tuple(RemoteFile.from_text(text) for text in row["remote"]),
-            )
-            for row in index.to_dict("records")
+        columns = (index["eid"], index["folder"], index["datasets"], index["remote"])
+        listed = {
+            eid: Listed(source.session_folder(folder), tuple(datasets), tuple(remote))
+            for eid, folder, datasets, remote in zip(*columns, strict=True)
         }
-        return cls(root, rows, files, source.fetcher)
+        return cls(root, rows, listed, source.fetcher)
 
     def tasks(
         self, eids: Iterable[str], selected: frozenset[str] = ALL_OUTPUTS, *, reprocess: bool = False
@@ -110,74 +132,139 @@ class Catalogue:
             tasks.append(self._task(eid, selected, reprocess=reprocess))
         return sorted(tasks, key=lambda task: -(task.row["session_length"] or 0.0))
 
-    def _task(self, eid: str, selected: frozenset[str], *, reprocess: bool = False) -> SessionTask:
-        folder, datasets, remote = self.files[eid]
+    def _task(self, eid: str, selected: frozenset[str] = ALL_OUTPUTS, *, reprocess: bool = False) -> SessionTask:
+        listed = self.listed[eid]
         return SessionTask(
             eid,
             self.sessions[eid],
-            str(folder),
-            datasets,
+            str(listed.folder),
+            listed.datasets,
             str(self.root.session_file(eid)),
             self.root.parameters,
             selected,
             reprocess,
-            remote,
+            tuple(RemoteFile.from_text(text) for text in listed.remote),
             self.fetcher,
         )
 
-    def due(self) -> list[str]:
-        """Return the sessions of which something would be computed now, in catalogue order."""
-        return [eid for eid in self.sessions if any(reason for reason in self.reasons(eid).values())]
+    def due(self, reading_s: float = math.inf) -> list[str]:
+        """Return the sessions of which something would be computed now, in catalogue order.
 
-    def reasons(self, eid: str) -> dict[str, str | None]:
-        """Return, for each output of a session, why it has to be computed; None when it is current."""
+        Parameters
+        ----------
+        reading_s : float
+            A dataset whose time is new and whose size is not is read, to see whether its content is new; after so many seconds it
+            counts as new unread, s.
+        """
+        known, due = read_current(self.root), []
+        current: dict[str, Look] = {}
+        until = time.monotonic() + reading_s
+        for eid in self.sessions:
+            # taken before looking: what changes meanwhile is news at the next look
+            look: Look = [stamp_of(self.root.session_file(eid)), self.state(eid)]
+            if known.get(eid) == look or not any(self.reasons(eid, contents=time.monotonic() < until).values()):
+                current[eid] = look
+            else:
+                due.append(eid)
+        if current != known:
+            note_current(self.root, current)
+        return due
+
+    def reasons(self, eid: str, *, contents: bool = True) -> dict[str, str | None]:
+        """Return, for each output of a session, why it has to be computed; None when it is current.
+
+        Parameters
+        ----------
+        eid : str
+        contents : bool
+            Read datasets of which only the time is new; otherwise they count as new.
+        """
         provenance, _ = stored_ledger(self.root, eid)
-        return self._reasons(eid, provenance)
+        return self._reasons(eid, provenance, contents=contents)
 
-    def _reasons(self, eid: str, provenance: Mapping[str, Provenance]) -> dict[str, str | None]:
-        inputs = self._task(eid, ALL_OUTPUTS).inputs()
+    def _reasons(
+        self, eid: str, provenance: Mapping[str, Provenance], *, contents: bool = True
+    ) -> dict[str, str | None]:
+        inputs = self._task(eid).inputs()
         row, parameters = self.sessions[eid], self.root.parameters
-        return {
-            name: why_due(name, provenance.get(name), row, parameters, inputs.found(dataset_kinds(name)))
-            for name in COMPUTED
-        }
+        reasons: dict[str, str | None] = {}
+        try:
+            for name in COMPUTED:
+                stored, kinds = provenance.get(name), dataset_kinds(name)
+                why = why_due(name, stored, row, parameters, inputs.found(kinds))
+                same = why == "input" and contents and stored and inputs.have_contents(stored.inputs, kinds)
+                reasons[name] = None if same else why
+        except SourceUnavailable:
+            return dict.fromkeys(COMPUTED, "source unavailable")
+        return reasons
 
     def state(self, eid: str) -> str:
-        """Return a hash of all that decides what is due of a session, but the contents of its files."""
-        inputs, row, parameters = self._task(eid, ALL_OUTPUTS).inputs(), self.sessions[eid], self.root.parameters
-        parts = [(code_version(name), parameters_digest(name, parameters), row_digest(name, row)) for name in COMPUTED]
-        found = sorted(inputs.found({kind for name in COMPUTED for kind in dataset_kinds(name)}).items())
-        return hashlib.blake2b(json.dumps([parts, found]).encode(), digest_size=8).hexdigest()
+        """Return a hash of all that decides what is due of a session, but its session file and the contents of datasets."""
+        listed = self.listed[eid]
+        parts = [self._method, self.sessions[eid], listed.datasets, listed.remote, self._on_disk(eid)]
+        return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
+
+    @cached_property
+    def _method(self) -> list[tuple[str, str]]:
+        """Versions of code and parameters."""
+        return [(code_version(name), parameters_digest(name, self.root.parameters)) for name in COMPUTED]
+
+    def _on_disk(self, eid: str) -> list[tuple[str, tuple[int, int]]] | str:
+        """Return sizes and times of the datasets that come from no server."""
+        listed = self.listed[eid]
+        if listed.remote:
+            return []
+        try:
+            return sorted(SessionInputs(listed.folder, listed.datasets).found(DATASET_KINDS).items())
+        except SourceUnavailable:
+            return "source unavailable"
 
     def plan(self) -> pd.DataFrame:
         """Return what would be computed now and why: one row per session with columns `eid`, `subject`, `date`, `why`, `outputs`."""
         rows = []
-        for eid, row in self.sessions.items():
-            reasons = {name: reason for name, reason in self.reasons(eid).items() if reason}
-            if reasons:
-                why = ", ".join(dict.fromkeys(reasons.values()))
-                common = {"eid": eid, "subject": row["subject"], "date": row["start_time"][:10]}
-                rows.append({**common, "why": why, "outputs": ", ".join(reasons)})
+        for eid in self.due():
+            row, reasons = self.sessions[eid], {name: why for name, why in self.reasons(eid).items() if why}
+            common = {"eid": eid, "subject": row["subject"], "date": row["start_time"][:10]}
+            why = ", ".join(dict.fromkeys(reasons.values()))
+            rows.append({**common, "why": why, "outputs": ", ".join(reasons)})
         return pd.DataFrame(rows, columns=["eid", "subject", "date", "why", "outputs"])
 
     def status(self) -> pd.DataFrame:
-        """Return the `session_status` table."""
-        unavailable = unavailable_sessions(self.root)
-        rows = [row for eid in self.sessions for row in self._status_rows(eid, unavailable.get(eid))]
+        """Return the `session_status` table; sessions that are stored and no longer listed are in it too."""
+        unavailable, interrupted = unavailable_sessions(self.root), interrupted_sessions(self.root)
+        rows = []
+        for eid in self.sessions:
+            for standing in self._standings(eid):
+                if standing["due"] and eid in unavailable:
+                    standing |= {"state": "source unavailable", "message": unavailable[eid]}
+                elif standing["due"] and eid in interrupted:
+                    standing |= {
+                        "state": "interrupted",
+                        "message": "the run that had taken it on ended before it was through",
+                    }
+                rows.append(standing)
+        for eid in sorted(set(session_files(self.root)) - set(self.sessions)):
+            rows += self._delisted(eid)
         return pd.DataFrame(rows, columns=SESSION_STATUS.column_names)
 
-    def _status_rows(self, eid: str, unavailable: str | None) -> list[dict[str, Any]]:
+    def _standings(self, eid: str) -> list[dict[str, Any]]:
+        """Return the rows of a session: what is stored against what would be made of its inputs now."""
         provenance, verdicts = stored_ledger(self.root, eid)
         row = self.sessions[eid]
         common = {"eid": eid, "subject": row["subject"], "date": row["start_time"][:10]}
         rows = []
         for name, due in self._reasons(eid, provenance).items():
             state, reason, message = _standing(provenance.get(name), due, verdicts.values())
-            if due is not None and unavailable is not None:
-                state, message = "source unavailable", unavailable
-            standing = {"asset": name, "state": state, "reason": reason, "due": due, "message": message}
-            rows.append({**common, **standing})
+            rows.append({**common, "asset": name, "state": state, "reason": reason, "due": due, "message": message})
         return rows
+
+    def _delisted(self, eid: str) -> list[dict[str, Any]]:
+        """Return the rows of a session that the source no longer lists; its results stay as they are."""
+        provenance, _ = stored_ledger(self.root, eid)
+        row = stored_row(self.root, eid)
+        common = {"eid": eid, "subject": row.get("subject") or "", "date": (row.get("start_time") or "")[:10]}
+        standing = {"state": "delisted", "reason": None, "due": None, "message": "the source no longer lists it"}
+        return [{**common, "asset": name, **standing} for name in COMPUTED if name in provenance]
 
 
 def _standing(
@@ -205,6 +292,15 @@ def stored_ledger(root: Root, eid: str) -> tuple[Mapping[str, Provenance], Mappi
             return layout.read_provenance(file), layout.read_verdicts(file)
     except (FileNotFoundError, KeyError, CorruptArtifact):
         return {}, {}
+
+
+def stored_row(root: Root, eid: str) -> Mapping[str, Any]:
+    """Return the catalogue row that a stored session was processed with; empty when it cannot be read."""
+    try:
+        with SessionFile(root.session_file(eid), eid) as file:
+            return layout.read_metadata(file)
+    except (FileNotFoundError, KeyError, CorruptArtifact):
+        return {}
 
 
 def _plain_row(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -23,6 +23,9 @@ from iblnm_core.sources.downloads import Fetcher, NotOnServer, RemoteFile
 EXISTENCE_ONLY = frozenset({"raw_task"})
 """Kinds whose presence matters, not their content."""
 
+PRESENT = "present"
+"""In place of the hash of a dataset whose content does not matter."""
+
 _UNREADABLE = (-1, -1)
 _TRANSIENT = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENETUNREACH}
 
@@ -75,12 +78,29 @@ class SessionInputs:
                     result[path] = (0, 0) if kind in EXISTENCE_ONLY else status
         return result
 
+    def have_contents(self, stored: Sequence[InputFile], kinds: Iterable[str]) -> bool:
+        """Whether the datasets of some kinds are those stored, whatever their times say.
+
+        Reads those of equal size and another time; from disk only, as what a server has is known from its registration.
+        """
+        if {entry.path for entry in stored} != set(self.found(kinds)):
+            return False
+        for entry in stored:
+            status = self._status(entry.path)
+            if entry.digest == PRESENT or status == (entry.size, entry.modified_ns):
+                continue
+            if status is None or status[0] != entry.size or entry.path in self._remote:
+                return False
+            if self._digest(entry.path) != entry.digest:
+                return False
+        return True
+
     def files(self, kinds: Iterable[str]) -> tuple[InputFile, ...]:
         """Return all datasets of some kinds with a hash of their contents, reading what was not read yet."""
         existence_only = {path for kind in EXISTENCE_ONLY for path in self._paths[kind]}
         result = []
         for path, (size, modified) in sorted(self.found(kinds).items()):
-            digest = "present" if path in existence_only else self._digest(path)
+            digest = PRESENT if path in existence_only else self._digest(path)
             result.append(InputFile(path, size, modified, digest))
         return tuple(result)
 
