@@ -39,6 +39,8 @@ from iblnm_core.sources.local import LocalSource
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import read_table
 
+_NOTE_EVERY_S = 10.0
+
 ALL_OUTPUTS = frozenset({*COMPUTED, "session_errors"})
 
 
@@ -158,14 +160,19 @@ class Catalogue:
         """
         known, due = read_current(self.root), []
         current: dict[str, Look] = {}
-        until = time.monotonic() + reading_s
+        start = noted = time.monotonic()
         for eid in self.sessions:
             # taken before looking: what changes meanwhile is news at the next look
             look: Look = [stamp_of(self.root.session_file(eid)), self.state(eid)]
-            if known.get(eid) == look or not any(self.reasons(eid, contents=time.monotonic() < until).values()):
+            contents = time.monotonic() < start + reading_s
+            if known.get(eid) == look or not any(self.reasons(eid, contents=contents).values()):
                 current[eid] = look
             else:
                 due.append(eid)
+            # a look that is cut short was not in vain
+            if time.monotonic() > noted + _NOTE_EVERY_S:
+                note_current(self.root, {**known, **current})
+                noted = time.monotonic()
         if current != known:
             note_current(self.root, current)
         return due

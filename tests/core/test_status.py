@@ -69,6 +69,33 @@ def test_another_look_opens_only_what_changed(done, monkeypatch):
     assert opened == [made.eids[1]]
 
 
+def test_a_look_that_is_cut_short_was_not_in_vain(done, monkeypatch):
+    root, made = done
+    monkeypatch.setattr(status_module, "_NOTE_EVERY_S", 0.0)
+    opened = count_opened(monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr(status_module, "note_current", cut_short_after(1, status_module.note_current))
+        with pytest.raises(TimeoutError):
+            Catalogue.load(root).due()
+    assert opened == made.eids[:2]
+    opened.clear()
+    assert Catalogue.load(root).due() == []
+    assert opened == made.eids[1:]
+
+
+def cut_short_after(count, function):
+    """Let a function through so many times, then raise."""
+    left = [count]
+
+    def limited(*arguments):
+        if left[0] == 0:
+            raise TimeoutError
+        left[0] -= 1
+        function(*arguments)
+
+    return limited
+
+
 @pytest.mark.parametrize("broken", [b"", b"not json", b"[1, 2]"])
 def test_a_lost_memo_costs_time_only(done, broken):
     root, made = done
