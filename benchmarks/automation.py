@@ -18,6 +18,7 @@ from iblnm_core.demo.scale import write_linked_cohort
 from iblnm_core.root import create_root
 from iblnm_core.schemas import SESSION_INDEX, SESSIONS
 from iblnm_core.session import fingerprint, layout
+from iblnm_core.session.fingerprint import library_versions
 from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.sources.base import SourceRecord
 from iblnm_core.sources.downloads import RemoteFile
@@ -80,7 +81,7 @@ def write_results(root):
             files = tuple(fingerprint.InputFile(path, *stamp, "content") for path, stamp in found)
             code, parameters = fingerprint.code_version(name), fingerprint.parameters_digest(name, root.parameters)
             row = fingerprint.row_digest(name, task.row)
-            libraries = fingerprint.library_versions()
+            libraries = library_versions()
             provenance[name] = fingerprint.Provenance("stored", None, name, code, parameters, row, files, {}, libraries)
         parts = layout.ledger_parts(task.eid, [], provenance)
         update_session_file(Path(task.file), task.eid, lambda _, parts=parts: (parts, lambda _path: False))

@@ -65,6 +65,10 @@ class HemisphereMismatch(SessionError):
     """A fibre is recorded on another side than the one it was implanted on."""
 
 
+class MissingHemisphere(SessionError):
+    """No hemisphere is known for the session, as no fibre is."""
+
+
 class MissingInsertion(SessionError):
     """The table of fibres has no fibre of the subject in a recorded region."""
 

@@ -16,6 +16,16 @@ from iblnm_core.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
+class MetadataParameters:
+    """What counts as doubtful about a session's metadata."""
+
+    midline_and_bilateral_fibers: Literal["known", "missing"] = "known"
+    """Fibres that the table has on the midline or on both sides: on record, or reported as missing insertions."""
+    over_midnight: Literal["accepted", "invalid"] = "accepted"
+    """Sessions that end on another day than they started."""
+
+
+@dataclass(frozen=True)
 class TrialParameters:
     """Trials: how many, and how complete."""
 
@@ -104,6 +114,7 @@ class ResponseParameters:
 class Parameters:
     """The whole parameter set of a root."""
 
+    metadata: MetadataParameters = field(default_factory=MetadataParameters)
     trials: TrialParameters = field(default_factory=TrialParameters)
     photometry: PhotometryParameters = field(default_factory=PhotometryParameters)
     raw_quality: RawQualityParameters = field(default_factory=RawQualityParameters)
@@ -123,6 +134,7 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
     {
         "default": Parameters(),
         "reference": Parameters(
+            metadata=MetadataParameters(midline_and_bilateral_fibers="missing", over_midnight="invalid"),
             photometry=PhotometryParameters(
                 session_bounds="first_and_last_trial", band_pairing="position", invalid_frames="used"
             ),

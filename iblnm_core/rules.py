@@ -30,6 +30,7 @@ from iblnm_core.errors import (
     LedStateGap,
     MissingBrainRegion,
     MissingExtractedData,
+    MissingHemisphere,
     MissingHemiSuffix,
     MissingInsertion,
     MissingRawData,
@@ -144,7 +145,7 @@ _RULES = (
         "hemisphere_consistent",
         "session_metadata",
         "Every fibre in a lateral target has its hemisphere, and it is the one it was implanted in.",
-        _advisory(HemisphereMismatch, MissingInsertion, MissingHemiSuffix),
+        _advisory(MissingHemisphere, HemisphereMismatch, MissingInsertion, MissingHemiSuffix),
     ),
     Rule(
         "datasets_listed",

@@ -108,16 +108,12 @@ _EID = Column("eid", "text", "session id")
 _DATASETS = Column("datasets", "texts", "paths of the listed datasets below the session folder")
 
 _PROVENANCE_OF_NAMES = (
-    Column("region_source", "text", "dataset that the regions come from; empty when none names any"),
     Column("filled_regions", "texts", "regions that the source left blank and another dataset knew, as `ROI: region`"),
     Column(
         "n_subject_rows", "integer", "rows of the subject in the table of subjects; null without one", nullable=True
     ),
-    Column(
-        "fiber_sides", "texts", "by fibre, in the table of fibres: l, r, midline, both or absent; empty without one"
-    ),
 )
-"""What the metadata rules need to know about where regions, genetics and sides come from."""
+"""What the metadata rules need to know about where regions and genetics come from."""
 
 SESSION_INDEX = TableSchema(
     "session_index",
@@ -141,7 +137,14 @@ SESSION_INDEX = TableSchema(
         Column("line", "text", "mouse line", nullable=True),
         Column("url", "text", "address of the record in the source", nullable=True),
         Column("regions", "texts", "brain regions by fibre, spelled as in the source"),
+        Column("region_source", "text", "dataset that the regions come from; empty when none names any"),
         *_PROVENANCE_OF_NAMES,
+        Column(
+            "implanted",
+            "texts",
+            "the subject's fibres in the table of fibres, as region and side; null without such a table",
+            nullable=True,
+        ),
         Column(
             "remote",
             "texts",
@@ -180,7 +183,17 @@ SESSIONS = TableSchema(
         Column("hemisphere", "texts", "l, r or empty, by fibre"),
         Column("target_NM", "texts", "target labels such as VTA-DA by fibre; null for an unknown target"),
         _DATASETS,
+        Column(
+            "region_source",
+            "text",
+            "where the regions come from: a dataset, `other sessions` of the subject, or the `table of fibres`; empty when unknown",
+        ),
         *_PROVENANCE_OF_NAMES,
+        Column(
+            "fiber_sides",
+            "texts",
+            "by fibre, in the table of fibres: l, r, midline, both or absent; empty without such a table",
+        ),
         Column(
             "duplicate_of", "text", "session of the same subject and day that is used instead of this", nullable=True
         ),

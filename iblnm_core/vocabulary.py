@@ -66,6 +66,10 @@ ANALYSED_SESSION_TYPES = ("training", "biased", "ephys")
 
 PROTOCOL_RED_FLAGS = ("RPE", "DELAY", "delay")
 
+OTHER_SESSIONS = "other sessions"
+TABLE_OF_FIBERS = "table of fibres"
+"""Where the regions of a session come from that no dataset of its own names: of the same subject, one or the other."""
+
 EXCLUDED_SUBJECTS = frozenset(
     {
         "SP066",

@@ -16,6 +16,8 @@ from iblnm_core.vocabulary import (
     ANALYSED_SESSION_TYPES,
     EXCLUDED_SUBJECTS,
     NEUROMODULATOR_OF_REGION,
+    OTHER_SESSIONS,
+    TABLE_OF_FIBERS,
     normalise_region,
     split_region,
 )
@@ -43,14 +45,14 @@ def build_catalogue(index: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per session, columns of the `sessions` schema. Region names are repaired first; then a session without
-        any region takes those of its subject's other sessions, if they agree; then unknown hemispheres are taken from
-        the table of fibres, where it has one. What is doubtful is judged by the metadata rules.
+        any region takes those of its subject's other sessions, if they agree, else those of the table of fibres; then
+        unknown hemispheres are taken from that table. What is doubtful is judged by the metadata rules.
     """
     if index.empty:
         return pd.DataFrame(columns=SESSIONS.column_names)
     records = index.to_dict("records")
-    regions = _filled_regions(records)
-    catalogue = pd.DataFrame([_catalogue_row(row, own) for row, own in zip(records, regions, strict=True)])
+    known = _known_regions(records)
+    catalogue = pd.DataFrame([_catalogue_row(row, *found) for row, found in zip(records, known, strict=True)])
     dates = pd.to_datetime(catalogue["start_time"].str[:10])
     by_subject = dates.groupby(catalogue["subject"])
     catalogue["day_n"] = (dates - by_subject.transform("min")).dt.days
@@ -74,24 +76,35 @@ def _used_instead(catalogue: pd.DataFrame) -> list[str | None]:
     return [None if instead.get(eid) == eid else instead.get(eid) for eid in catalogue["eid"]]
 
 
-def _filled_regions(records: Sequence[Mapping[Any, Any]]) -> list[list[str]]:
-    """Return the repaired brain regions of every session; none become those that its subject's others agree on."""
+def _known_regions(records: Sequence[Mapping[Any, Any]]) -> list[tuple[list[str], str]]:
+    """Return the repaired brain regions of every session and where they come from.
+
+    A session without any takes those that its subject's other sessions agree on, else those of the table of fibres.
+    """
     repaired = [[normalise_region(region) for region in row["regions"]] for row in records]
     of_subject: dict[str, set[tuple[str, ...]]] = {}
     for row, regions in zip(records, repaired, strict=True):
         if regions:
             of_subject.setdefault(row["subject"], set()).add(tuple(regions))
-    filled = []
+    known = []
     for row, regions in zip(records, repaired, strict=True):
         others = of_subject.get(row["subject"], set())
+        implanted = [_region_and_side(fiber)[0] for fiber in _texts(row["implanted"])]
         # a source that names regions and leaves them blank is another matter
-        filled.append(list(next(iter(others))) if not regions and len(others) == 1 else regions)
-    return filled
+        if regions:
+            known.append((regions, row["region_source"]))
+        elif len(others) == 1:
+            known.append((list(next(iter(others))), OTHER_SESSIONS))
+        elif implanted:
+            known.append((implanted, TABLE_OF_FIBERS))
+        else:
+            known.append(([], row["region_source"]))
+    return known
 
 
-def _catalogue_row(row: Mapping[Any, Any], regions: list[str]) -> dict[str, Any]:
+def _catalogue_row(row: Mapping[Any, Any], regions: list[str], region_source: str) -> dict[str, Any]:
     targets = [target_of(region) for region in regions]
-    sides = list(row["fiber_sides"])
+    sides = _implanted_sides(row["implanted"], regions)
     return {
         **{name: row[name] for name in SESSIONS.column_names if name in row},
         "lab": row["lab"] or None,
@@ -99,12 +112,35 @@ def _catalogue_row(row: Mapping[Any, Any], regions: list[str]) -> dict[str, Any]
         "session_length": session_length(row["start_time"], row["end_time"]),
         "NM": common_neuromodulator(targets),
         "brain_region": regions,
-        "hemisphere": [_hemisphere(region, side) for region, side in zip_longest(regions, sides[: len(regions)])],
+        "hemisphere": [_hemisphere(region, side) for region, side in zip_longest(regions, sides)],
         "target_NM": targets,
         "datasets": list(row["datasets"]),
+        "region_source": region_source,
         "filled_regions": list(row["filled_regions"]),
         "fiber_sides": sides,
     }
+
+
+def _texts(values: Any) -> list[str]:
+    """Return a list of texts that may be unknown."""
+    return [] if values is None else list(values)
+
+
+def _region_and_side(fiber: str) -> tuple[str, str]:
+    region, _, side = fiber.rpartition(" ")
+    return region, side
+
+
+def _implanted_sides(implanted: Any, regions: Sequence[str]) -> list[str]:
+    """Return on which side the table of fibres has each region of a subject; empty without such a table."""
+    if implanted is None:
+        return []
+    fibers = [_region_and_side(fiber) for fiber in implanted]
+    found = []
+    for region in regions:
+        sides = {side for implanted_in, side in fibers if implanted_in == split_region(region)[0]}
+        found.append(sides.pop() if len(sides) == 1 else "both" if sides else "absent")
+    return found
 
 
 def _hemisphere(region: str, implanted: str | None) -> str:

@@ -16,6 +16,7 @@ from iblnm_core.errors import (
     InvalidSubject,
     InvalidTargetNM,
     MissingBrainRegion,
+    MissingHemisphere,
     MissingHemiSuffix,
     MissingInsertion,
     MissingRegionSource,
@@ -24,6 +25,7 @@ from iblnm_core.errors import (
     SubjectNotUnique,
     TrueDuplicateSession,
 )
+from iblnm_core.parameters import MetadataParameters
 from iblnm_core.session.verdicts import Judge
 from iblnm_core.vocabulary import (
     DATASET_CATEGORIES,
@@ -31,22 +33,25 @@ from iblnm_core.vocabulary import (
     MIDLINE_REGIONS,
     NEUROMODULATOR_OF_GENETICS,
     NEUROMODULATOR_OF_REGION,
+    OTHER_SESSIONS,
     PROTOCOL_RED_FLAGS,
     SESSION_TYPES,
     STRAINS,
+    TABLE_OF_FIBERS,
     TARGETS,
     is_safe_name,
     split_region,
 )
 
 
-def judge_metadata(row: Mapping[str, Any], judge: Judge) -> None:
+def judge_metadata(row: Mapping[str, Any], parameters: MetadataParameters, judge: Judge) -> None:
     """Judge a session's catalogue row by all metadata rules but that of `judge_paths`.
 
     Parameters
     ----------
     row : mapping
         A row of the `sessions` table.
+    parameters : MetadataParameters
     judge : Judge
         Gets the verdicts.
     """
@@ -54,9 +59,8 @@ def judge_metadata(row: Mapping[str, Any], judge: Judge) -> None:
     judge.record("subject_in_project", _subject_errors(subject, row["n_subject_rows"]))
     if row["n_subject_rows"] is not None:
         _judge_genetics(row, judge)
-    with judge.rule("brain_region_valid"):
-        _check_regions(row, regions)
-    judge.record("hemisphere_consistent", _hemisphere_errors(subject, regions, list(row["fiber_sides"])))
+    judge.record("brain_region_valid", _region_errors(row, regions))
+    judge.record("hemisphere_consistent", _hemisphere_errors(row, regions, parameters))
     with judge.rule("datasets_listed"):
         absent = absent_categories(row["datasets"])
         if absent:
@@ -68,7 +72,7 @@ def judge_metadata(row: Mapping[str, Any], judge: Judge) -> None:
         if invalid:
             raise InvalidTargetNM(f"{', '.join(invalid)}; expected among {', '.join(TARGETS)}")
     with judge.rule("session_length_valid"):
-        _check_length(row)
+        _check_length(row, parameters)
     with judge.rule("not_duplicated"):
         if row["duplicate_of"]:
             day = row["start_time"][:10]
@@ -124,39 +128,52 @@ def _judge_genetics(row: Mapping[str, Any], judge: Judge) -> None:
             )
 
 
-def _check_regions(row: Mapping[str, Any], regions: Sequence[str]) -> None:
-    where = f"subject {row['subject']}, session {row['eid']}"
-    if not row["region_source"]:
-        instead = f"; {', '.join(regions)} is taken from the subject's other sessions" if regions else ""
-        raise MissingRegionSource(
-            f"{where}: neither _ibl_experiment.description.yaml nor photometryROI.locations.pqt names a brain region{instead}"
-        )
-    if not regions:
-        raise MissingBrainRegion(f"{where}: {row['region_source']} names no brain region")
-    for region in regions:
-        if split_region(region)[0] not in NEUROMODULATOR_OF_REGION:
-            known = ", ".join(NEUROMODULATOR_OF_REGION)
-            raise InvalidBrainRegion(f"brain region {region!r} is not a target of the project; targets are {known}")
-    if row["filled_regions"]:
-        raise InvalidBrainRegion(
-            "; ".join(
-                f"fibre {roi} has a blank region in {row['region_source']}; {region} is taken from the locations"
-                for roi, _, region in (entry.partition(": ") for entry in row["filled_regions"])
+def _region_errors(row: Mapping[str, Any], regions: Sequence[str]) -> list[SessionError]:
+    """Return what is wrong with the brain regions, and where they had to be taken from."""
+    where, source = f"subject {row['subject']}, session {row['eid']}", row["region_source"]
+    errors: list[SessionError] = []
+    if source in {"", OTHER_SESSIONS, TABLE_OF_FIBERS}:
+        giver = {OTHER_SESSIONS: "the subject's other sessions", TABLE_OF_FIBERS: "the table of fibres"}.get(source)
+        instead = f"; {', '.join(regions)} is taken from {giver}" if giver else ""
+        errors.append(
+            MissingRegionSource(
+                f"{where}: neither _ibl_experiment.description.yaml nor photometryROI.locations.pqt names a brain region{instead}"
             )
         )
+    if not regions:
+        errors.append(MissingBrainRegion(f"{where}: no brain region is named by {source or 'any dataset'}"))
+    invalid = [region for region in regions if split_region(region)[0] not in NEUROMODULATOR_OF_REGION]
+    if invalid:
+        known, named = ", ".join(NEUROMODULATOR_OF_REGION), ", ".join(repr(region) for region in invalid)
+        errors.append(InvalidBrainRegion(f"brain region {named} is not a target of the project; targets are {known}"))
+    for roi, _, region in (entry.partition(": ") for entry in row["filled_regions"]):
+        text = f"fibre {roi} has a blank region in {source}; {region} is taken from the locations"
+        errors.append(InvalidBrainRegion(text))
+    return errors
 
 
-def _hemisphere_errors(subject: str, regions: Sequence[str], sides: Sequence[str]) -> list[SessionError]:
+def _hemisphere_errors(
+    row: Mapping[str, Any], regions: Sequence[str], parameters: MetadataParameters
+) -> list[SessionError]:
     """Return what is wrong with the sides of the fibres; without a table of fibres only what the names say."""
+    subject = row["subject"]
+    if not regions:
+        return [MissingHemisphere(f"subject {subject}, session {row['eid']}: no fibre is known, and so no hemisphere")]
     errors: list[SessionError] = []
-    for region, implanted in zip(regions, sides, strict=False):
+    for region, implanted in zip(regions, row["fiber_sides"], strict=False):
         bare, recorded = split_region(region)
         if implanted == "absent" and region:
             errors.append(MissingInsertion(f"subject {subject}: the table of fibres has none in {bare}"))
+        elif implanted in {"midline", "both"} and parameters.midline_and_bilateral_fibers == "missing":
+            where = "on the midline" if implanted == "midline" else "on both sides"
+            errors.append(
+                MissingInsertion(f"subject {subject}: the table of fibres has {bare} {where}, not on one side")
+            )
         elif recorded and implanted in {"l", "r"} and recorded != implanted:
             text = f"subject {subject}: {bare} is recorded on the side {recorded}, the table of fibres has {implanted}"
             errors.append(HemisphereMismatch(text, measured=recorded, threshold=implanted))
-    lateral = set(NEUROMODULATOR_OF_REGION) - MIDLINE_REGIONS
+    # the table of fibres names regions without suffix
+    lateral = set() if row["region_source"] == TABLE_OF_FIBERS else set(NEUROMODULATOR_OF_REGION) - MIDLINE_REGIONS
     missing = [region for region in regions if region in lateral]
     if missing:
         text = f"subject {subject}: {', '.join(missing)} without hemisphere; expected a suffix -l or -r"
@@ -195,11 +212,15 @@ def session_type_of(protocol: str | None) -> str:
     return matches[0]
 
 
-def _check_length(row: Mapping[str, Any]) -> None:
-    if not row["end_time"]:
+def _check_length(row: Mapping[str, Any], parameters: MetadataParameters) -> None:
+    start, end, length = row["start_time"], row["end_time"], row["session_length"]
+    if not end:
         raise InvalidSessionLength("Missing end_time")
-    length = row["session_length"]
-    if length is None or not length > 0:
+    if length is None:
         raise InvalidSessionLength(
-            f"start {row['start_time']}, end {row['end_time']}: expected an end after the start", measured=length
+            f"start {start}, end {end}: expected times in ISO 8601, both with an offset from UTC or both without"
         )
+    if not length > 0:
+        raise InvalidSessionLength(f"start {start}, end {end}: expected an end after the start", measured=length)
+    if start[:10] != end[:10] and parameters.over_midnight == "invalid":
+        raise InvalidSessionLength(f"start {start}, end {end}: on different days")

@@ -65,9 +65,10 @@ _OUTPUTS = (
         "query_database",
         depends=(),
         datasets=(),
-        parameters=(),
+        parameters=("metadata",),
         row_fields=("*",),
         part="metadata",
+        code_version="2",
     ),
     SessionOutput(
         "trials",

@@ -203,7 +203,7 @@ class _SessionRun:
         judge_paths(self.task.row, self.judge)
         if "session_metadata" in due:
             with self._guarded({"session_metadata"}):
-                judge_metadata(self.task.row, self.judge)
+                judge_metadata(self.task.row, self.task.parameters.metadata, self.judge)
                 self.parts["metadata"] = layout.metadata_part(self.task.row)
         if self.judge.verdicts["session_paths_safe"].passed:
             self._stages(due)

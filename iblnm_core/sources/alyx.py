@@ -15,13 +15,12 @@ from iblnm_core.sources.base import Listing, Rejected, SourceRecord, text_or_non
 from iblnm_core.sources.details import (
     DESCRIPTION,
     LOCATIONS,
-    fiber_sides_table,
+    implanted_fibers,
     is_below,
     protocol_of,
     read_description,
     read_rows,
     regions_of,
-    sides_of,
     texts_of,
 )
 from iblnm_core.sources.downloads import HttpFetcher, NotOnServer, RemoteFile
@@ -174,14 +173,14 @@ class AlyxSource:
             region_source=source,
             filled_regions=filled,
             n_subject_rows=len(rows),
-            fiber_sides=sides_of(self._fibers, name, regions),
+            implanted=None if self._fibers is None else self._fibers.get(name, ()),
             remote=tuple(file.to_text() for file in remote),
         )
 
     @cached_property
-    def _fibers(self) -> Any:
+    def _fibers(self) -> dict[str, tuple[str, ...]] | None:
         rows = read_rows(self.cache / "fibers.csv")
-        return None if rows is None else fiber_sides_table(rows)
+        return None if rows is None else implanted_fibers(rows)
 
     def _description(self, remote: Iterable[RemoteFile], folder: PurePosixPath) -> Mapping[str, Any]:
         fetched = self._fetched(remote, (DESCRIPTION,), folder)

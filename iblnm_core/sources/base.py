@@ -28,9 +28,9 @@ class SourceRecord:
         Regions that it left blank and another dataset knew, as `ROI: region`.
     n_subject_rows : int or None
         Rows of the subject in the source's table of subjects; None when it has no such table.
-    fiber_sides : tuple of str
-        By fibre, where the source's table of fibres has it: `l`, `r`, `midline`, `both`, or `absent`; empty when it has no
-        such table.
+    implanted : tuple of str or None
+        The subject's fibres in the source's table of fibres, as bare region and side (`l`, `r` or `midline`): `VTA l`; None
+        when it has no such table.
     folder : str
         Session folder relative to the root of the source.
     datasets : tuple of str
@@ -58,7 +58,7 @@ class SourceRecord:
     region_source: str = ""
     filled_regions: tuple[str, ...] = ()
     n_subject_rows: int | None = None
-    fiber_sides: tuple[str, ...] = ()
+    implanted: tuple[str, ...] | None = None
     remote: tuple[str, ...] = ()
 
 

@@ -11,9 +11,6 @@ from iblnm_core.vocabulary import normalise_region, split_region
 DESCRIPTION = "_ibl_experiment.description.yaml"
 LOCATIONS = "alf/photometry/photometryROI.locations.pqt"
 
-FiberSides = dict[str, dict[str, set[str]]]
-"""Sides of the implanted fibres by subject and bare region."""
-
 _logger = logging.getLogger(__name__)
 
 
@@ -28,26 +25,19 @@ def read_rows(path: Path) -> list[dict[str, str]] | None:
     return rows
 
 
-def fiber_sides_table(rows: Sequence[Mapping[str, str]]) -> FiberSides:
-    """Return the sides of the fibres of `fibers.csv`; in that table positive means left."""
-    sides: FiberSides = {}
+def implanted_fibers(rows: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return the fibres of each subject of `fibers.csv`, in the order of the file, as region and side: `VTA l`, `DR midline`.
+
+    In that table positive means left.
+    """
+    found: dict[str, tuple[str, ...]] = {}
     for row in rows:
         lateral = _number(row.get("X-ml_um"))
         side = "midline" if not lateral else "l" if lateral > 0 else "r"
         region = split_region(normalise_region(row.get("targeted_region") or ""))[0]
-        sides.setdefault(row["subject"], {}).setdefault(region, set()).add(side)
-    return sides
-
-
-def sides_of(fibers: FiberSides | None, subject: str, regions: Sequence[str]) -> tuple[str, ...]:
-    """Return on which side the table of fibres has each region of a subject; empty without such a table."""
-    if fibers is None:
-        return ()
-    of_subject, found = fibers.get(subject, {}), []
-    for region in regions:
-        sides = of_subject.get(split_region(normalise_region(region))[0], set())
-        found.append(next(iter(sides)) if len(sides) == 1 else "both" if sides else "absent")
-    return tuple(found)
+        if region:
+            found[row["subject"]] = (*found.get(row["subject"], ()), f"{region} {side}")
+    return found
 
 
 def _number(text: str | None) -> float:

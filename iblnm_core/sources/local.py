@@ -16,14 +16,12 @@ from iblnm_core.identifiers import is_eid
 from iblnm_core.sources.base import Listing, Rejected, SourceRecord, text_or_none
 from iblnm_core.sources.details import (
     DESCRIPTION,
-    FiberSides,
-    fiber_sides_table,
+    implanted_fibers,
     is_below,
     protocol_of,
     read_description,
     read_rows,
     regions_of,
-    sides_of,
     texts_of,
 )
 from iblnm_core.vocabulary import is_safe_name
@@ -119,7 +117,7 @@ class LocalSource:
             region_source=region_source,
             filled_regions=filled,
             n_subject_rows=None if known is None else len(rows),
-            fiber_sides=sides_of(self._fibers, row["subject"], regions),
+            implanted=None if self._fibers is None else self._fibers.get(row["subject"], ()),
         )
 
     @cached_property
@@ -128,9 +126,9 @@ class LocalSource:
         return None if rows is None else _grouped(rows)
 
     @cached_property
-    def _fibers(self) -> FiberSides | None:
+    def _fibers(self) -> dict[str, tuple[str, ...]] | None:
         rows = read_rows(self.cache / "fibers.csv")
-        return None if rows is None else fiber_sides_table(rows)
+        return None if rows is None else implanted_fibers(rows)
 
     @cached_property
     def _details(self) -> dict[str, dict[str, Any]]:

@@ -59,7 +59,7 @@ def test_what_a_client_of_one_lists_is_listed(source, server, tmp_path):
     assert len(listing.records) > 40
     real = next(record for record in listing.records if record.eid == REAL)
     assert real.folder == "cortexlab/Subjects/CQ002/2024-11-05/001"
-    assert (real.regions, real.fiber_sides) == (("SI", "PPT"), ())
+    assert (real.regions, real.implanted) == (("SI", "PPT"), None)
     assert "alf/task_00/_ibl_trials.table.pqt" in real.datasets
     assert real.end_time == "2024-11-05T13:33:40.128579"
     assert (real.strain, real.line, real.n_subject_rows) == ("C57BL/6J", "Ai148xSert-Cre", 1)
