@@ -43,6 +43,8 @@ class Root:
         Worker processes of a run.
     url : str or None
         Address of the Alyx server; None for the default one of the user's ONE settings.
+    notify_command : tuple of str
+        Program and arguments that get messages about failed runs; empty for none.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Root:
     cache: Path | None
     workers: int
     url: str | None = None
+    notify_command: tuple[str, ...] = ()
 
     @property
     def session_folder(self) -> Path:
@@ -209,7 +212,17 @@ def _root_from(folder: Path, settings: Path, content: Mapping[str, Any]) -> Root
         cache=None if cache is None else folder / str(cache),
         workers=workers,
         url=None if source.get("url") is None else str(source["url"]).rstrip("/"),
+        notify_command=_notify_command(content, settings),
     )
+
+
+def _notify_command(content: Mapping[str, Any], settings: Path) -> tuple[str, ...]:
+    command = _table(content, "notify", settings).get("command", [])
+    if not isinstance(command, list) or not all(isinstance(word, str) and word for word in command):
+        raise ConfigurationError(
+            f'{settings}: notify.command = {command!r}; expected a list of texts, such as ["mail", "-s", "iblnm", "me@lab.org"]'
+        )
+    return tuple(command)
 
 
 def _table(content: Mapping[str, Any], name: str, settings: Path) -> Mapping[str, Any]:

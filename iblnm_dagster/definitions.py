@@ -14,6 +14,7 @@ from iblnm_dagster.assets.tables import build_collected_table, session_status
 from iblnm_dagster.assets.upstream import session_index, sessions
 from iblnm_dagster.automation import catalogue_daily, due_sessions, tables_hourly
 from iblnm_dagster.io_managers import SessionFileIOManager, TableIOManager
+from iblnm_dagster.notification import notify_failed_runs
 from iblnm_dagster.resources import RootResource
 from iblnm_dagster.session_step import Progress, build_session_step
 
@@ -69,7 +70,7 @@ def build_defs(
             ),
         ],
         schedules=[catalogue_daily, tables_hourly],
-        sensors=[due_sessions],
+        sensors=[due_sessions, notify_failed_runs],
         resources={**ours, **(resources or {})},
         executor=dg.in_process_executor,
     )

@@ -92,11 +92,19 @@ class LocalRuns:
         key = dg.AssetKey("session_errors")
         return set(eids) - set(self.instance.event_log_storage.get_materialized_partitions(key))
 
-    def sessions(self, eids: Sequence[str], *, reprocess: bool = False) -> SessionsRun:
+    def sessions(self, eids: Sequence[str], *, reprocess: bool = False, one_run: bool = False) -> SessionsRun:
         """Take sessions through the session step.
 
         Sessions that lie together in the order of the partitions run as ranges, so that failed ones show as failed
         partitions; others run as one scattered set.
+
+        Parameters
+        ----------
+        eids : sequence of str
+        reprocess : bool
+            Compute also what is current.
+        one_run : bool
+            However many they are.
 
         Raises
         ------
@@ -107,7 +115,8 @@ class LocalRuns:
         order = list(self.instance.get_dynamic_partitions(str(SESSIONS.name)))
         place = {eid: position for position, eid in enumerate(order)}
         positions = sorted(place[eid] for eid in eids)
-        if positions and positions[-1] - positions[0] + 1 == len(positions):
+        together = bool(positions) and positions[-1] - positions[0] + 1 == len(positions)
+        if together and not (one_run and len(positions) > SESSIONS_PER_RUN):
             for first in range(positions[0], positions[-1] + 1, SESSIONS_PER_RUN):
                 last = min(first + SESSIONS_PER_RUN - 1, positions[-1])
                 self._run_sessions(_range_tags(order[first], order[last]), {"reprocess": reprocess})

@@ -48,7 +48,7 @@ def update(root: Root, request: Request) -> SessionsRun:
         runs.catalogue(redownload=request.redownload)
         catalogue = Catalogue.load(root)
         eids = _chosen(catalogue, request, runs.unreported(catalogue.sessions))
-        result = runs.sessions(eids, reprocess=request.reprocess or request.failed)
+        result = runs.sessions(eids, reprocess=request.reprocess or request.failed, one_run=request.failed)
         runs.collect()
     errors = read_table(root.path, ERRORS, columns=["eid", "severity"])
     return replace(result, standing_failed=errors[errors["severity"] == "fatal"]["eid"].nunique())

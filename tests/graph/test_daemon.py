@@ -76,9 +76,10 @@ class Automated:
         return {eid: row.to_json() for eid, row in table.iterrows()}
 
     @contextlib.contextmanager
-    def daemon(self):
-        start = [sys.executable, "-m", "dagster", "sensor", "start", "due_sessions", *DEFINITIONS]
-        subprocess.run(start, env=self.environment, check=True, capture_output=True, timeout=100)
+    def daemon(self, *sensors):
+        for name in ("due_sessions", *sensors):
+            start = [sys.executable, "-m", "dagster", "sensor", "start", name, *DEFINITIONS]
+            subprocess.run(start, env=self.environment, check=True, capture_output=True, timeout=100)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dagster._daemon", "run", *DEFINITIONS],
@@ -113,7 +114,7 @@ class Automated:
     def quiet_ticks(self, count=2):
         """Wait for so many further ticks that find nothing due, and no run meanwhile; return the last reason."""
         before, since = len(self.session_runs()), time.time()
-        ticks = self._until(lambda: self.ticks(since), lambda ticks: len(ticks) >= count, 90)
+        ticks = self.until(lambda: self.ticks(since), lambda ticks: len(ticks) >= count, 90)
         assert {tick.status.value for tick in ticks} == {"SKIPPED"}, ticks
         assert len(self.session_runs()) == before
         return ticks[0].skip_reason
@@ -124,16 +125,16 @@ class Automated:
             ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, after=since)
         return [tick for tick in ticks if tick.end_timestamp]
 
-    def next_run(self, known):
+    def next_run(self, known, status=dg.DagsterRunStatus.SUCCESS):
         """Wait for the end of the one run that follows so many others; return which sessions it was over."""
-        runs = self._until(
+        runs = self.until(
             self.session_runs, lambda runs: len(runs) > known and all(run.status in DONE for run in runs), 120
         )
         assert len(runs) == known + 1
-        assert runs[-1].status is dg.DagsterRunStatus.SUCCESS
+        assert runs[-1].status is status
         return self.eids_of(runs[-1])
 
-    def _until(self, ask, is_enough, seconds):
+    def until(self, ask, is_enough, seconds):
         deadline = time.monotonic() + seconds
         while not is_enough(answer := ask()):
             assert time.monotonic() < deadline, f"{answer}\n{self.log.read_text()[-3000:]}"
@@ -218,3 +219,27 @@ def test_a_changed_parameter_makes_all_due_and_everything_says_why(automated):
     with graph.daemon():
         assert graph.next_run(known) == eids
         assert graph.quiet_ticks(1) == "nothing is due"
+
+
+def test_a_failed_run_is_told_to_whoever_the_settings_name(automated, few_trials):
+    graph = automated
+    known = len(graph.session_runs())
+    told = graph.root.path / "told.txt"
+    program = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
+    command = json.dumps([sys.executable, "-c", program, str(told)])
+    settings = graph.root.path / "iblnm.toml"
+    settings.write_text(settings.read_text().replace("[run]", f"[notify]\ncommand = {command}\n\n[run]"))
+    broken = graph.made.eids[7]
+    path = graph.made.folders[broken] / TRIALS
+    table = pq.read_table(path)
+    with graph.daemon("notify_failed_runs"):
+        graph.quiet_ticks(1)
+        path.unlink()
+        pq.write_table(table.slice(0, 50), path)
+        assert graph.next_run(known, dg.DagsterRunStatus.FAILURE) == {broken}
+        run = graph.session_runs()[-1]
+        graph.until(told.exists, bool, 60)
+    message = told.read_text()
+    assert message.startswith(f"iblnm: run {run.run_id} (session_batch) on {graph.root.path} failed.\n")
+    assert f"{broken}  InsufficientTrials: n_trials=50 < MIN_NTRIALS=60" in message
+    assert message.count("iblnm: run") == 1
