@@ -105,6 +105,10 @@ class TrueDuplicateSession(SessionError):
     """The subject has another session on the same day, which is the one to use."""
 
 
+class InvalidExtendedQC(SessionError):
+    """A key of the session's extended quality control has a value that means nothing."""
+
+
 class DataNotListed(SessionError):
     """A dataset category that every session should have is not listed."""
 

@@ -20,6 +20,7 @@ from iblnm_core.errors import (
     IncompleteEventTimes,
     InsufficientTrials,
     InvalidBrainRegion,
+    InvalidExtendedQC,
     InvalidLine,
     InvalidNeuromodulator,
     InvalidSessionLength,
@@ -176,6 +177,12 @@ _RULES = (
         "session_metadata",
         "The subject has no other session of the task on that day, or this is the one to use.",
         _advisory(TrueDuplicateSession),
+    ),
+    Rule(
+        "extended_qc_valid",
+        "session_metadata",
+        "Every key of the extended quality control has an outcome or a number.",
+        _advisory(InvalidExtendedQC),
     ),
     Rule(
         "trials_available",

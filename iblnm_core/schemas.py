@@ -145,6 +145,8 @@ SESSION_INDEX = TableSchema(
             "the subject's fibres in the table of fibres, as region and side; null without such a table",
             nullable=True,
         ),
+        Column("qc", "text", "outcome of quality control", nullable=True),
+        Column("extended_qc", "text", "extended quality control, JSON; null when the source has none", nullable=True),
         Column(
             "remote",
             "texts",
@@ -197,6 +199,27 @@ SESSIONS = TableSchema(
         Column(
             "duplicate_of", "text", "session of the same subject and day that is used instead of this", nullable=True
         ),
+        Column(
+            "invalid_extended_qc", "texts", "keys of the extended quality control that mean nothing, and what was found"
+        ),
+    ),
+)
+
+SESSIONS_QC = TableSchema(
+    "sessions_qc",
+    PurePosixPath("metadata/sessions_qc.pqt"),
+    "Extended quality control as the database has it: one row per session and key.",
+    ("eid", "key"),
+    (
+        _EID,
+        Column("key", "text", "qc_session for the session itself, else such as qc_videoLeft_timestamps"),
+        Column(
+            "outcome", "text", "PASS, WARNING, FAIL, CRITICAL or NOT_SET; null for what is none of them", nullable=True
+        ),
+        Column(
+            "value", "number", "a number that is no outcome, such as the share of trials that passed", nullable=True
+        ),
+        Column("values", "texts", "further values of the key, each as JSON"),
     ),
 )
 
@@ -302,6 +325,6 @@ SESSION_STATUS = TableSchema(
 )
 
 TABLES: Mapping[str, TableSchema] = MappingProxyType(
-    {table.name: table for table in (SESSION_INDEX, SESSIONS, ERRORS, QC_PHOTOMETRY, SESSION_STATUS)}
+    {table.name: table for table in (SESSION_INDEX, SESSIONS, SESSIONS_QC, ERRORS, QC_PHOTOMETRY, SESSION_STATUS)}
 )
 """All stored tables by name."""

@@ -1,6 +1,7 @@
 """Lookup tables of the project: targets, session types, dataset categories, names. No logic beyond looking up."""
 
 import re
+from collections.abc import Mapping
 from types import MappingProxyType
 
 PROJECT = "ibl_fibrephotometry"
@@ -65,6 +66,9 @@ ANALYSED_SESSION_TYPES = ("training", "biased", "ephys")
 """Session types that cohort analyses use."""
 
 PROTOCOL_RED_FLAGS = ("RPE", "DELAY", "delay")
+
+QC_OUTCOMES: Mapping[int, str] = MappingProxyType({0: "NOT_SET", 10: "PASS", 30: "WARNING", 40: "FAIL", 50: "CRITICAL"})
+"""Outcomes of quality control by their number in Alyx, from good to bad; NOT_SET says nothing."""
 
 OTHER_SESSIONS = "other sessions"
 TABLE_OF_FIBERS = "table of fibres"

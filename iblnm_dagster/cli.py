@@ -99,6 +99,11 @@ def demo(root: Path, subjects: int | None, sessions: int | None, seed: int, ui: 
 @click.option("--failed", is_flag=True, help="Only sessions that failed, computed again.")
 @click.option("--reprocess", is_flag=True, help="Compute also what is current.")
 @click.option("--redownload", is_flag=True, help="Read the metadata of all sessions anew; nothing stored is lost.")
+@click.option(
+    "--extended-qc",
+    is_flag=True,
+    help="Write metadata/sessions_qc.pqt too: extended quality control by session and key.",
+)
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes.  [default: of the root's settings]")
 def run(
     root: Path | None,
@@ -109,6 +114,7 @@ def run(
     failed: bool,
     reprocess: bool,
     redownload: bool,
+    extended_qc: bool,
     workers: int | None,
 ) -> None:
     """Bring everything up to date: ask the source, compute what is due, collect the tables.
@@ -123,7 +129,9 @@ def run(
     opened = create_root(root, preset=preset, source=source, cache=cache)
     if workers is not None:
         opened = replace(opened, workers=workers)
-    request = Request(eids=tuple(eids), failed=failed, reprocess=reprocess, redownload=redownload)
+    request = Request(
+        eids=tuple(eids), failed=failed, reprocess=reprocess, redownload=redownload, extended_qc=extended_qc
+    )
     result = update(opened, request)
     printing.run_summary(opened, result)
     if result.failed or result.unavailable:

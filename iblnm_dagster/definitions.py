@@ -11,7 +11,7 @@ from iblnm_core.cohort.collect import COLLECTED
 from iblnm_core.root import root_path
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_dagster.assets.tables import build_collected_table, session_status
-from iblnm_dagster.assets.upstream import session_index, sessions
+from iblnm_dagster.assets.upstream import session_index, sessions, sessions_qc
 from iblnm_dagster.automation import catalogue_daily, due_sessions, tables_hourly
 from iblnm_dagster.io_managers import SessionFileIOManager, TableIOManager
 from iblnm_dagster.notification import notify_failed_runs
@@ -50,6 +50,7 @@ def build_defs(
         assets=[
             session_index,
             sessions,
+            sessions_qc,
             build_session_step(progress),
             *(build_collected_table(name) for name in COLLECTED),
             session_status,
@@ -57,6 +58,11 @@ def build_defs(
         jobs=[
             dg.define_asset_job(
                 "catalogue", selection=["session_index", "sessions"], description="Ask the source for sessions."
+            ),
+            dg.define_asset_job(
+                "extended_qc",
+                selection=["sessions_qc"],
+                description="Collect extended quality control from what is known of the sessions; asks for nothing.",
             ),
             dg.define_asset_job(
                 "session_batch",

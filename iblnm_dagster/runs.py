@@ -83,6 +83,10 @@ class LocalRuns:
         """
         self._run("catalogue", {"ops": {"session_index": {"config": {"redownload": redownload}}}})
 
+    def extended_qc(self) -> None:
+        """Bring the table of extended quality control up to date with the index."""
+        self._run("extended_qc")
+
     def collect(self) -> None:
         """Bring the collected tables and the standing of all sessions up to date."""
         self._run("collect")

@@ -25,12 +25,15 @@ class Request:
         Compute also what is current.
     redownload : bool
         Read metadata again that did not change in the source.
+    extended_qc : bool
+        Write the table of extended quality control too.
     """
 
     eids: tuple[str, ...] = ()
     failed: bool = False
     reprocess: bool = False
     redownload: bool = False
+    extended_qc: bool = False
 
 
 def update(root: Root, request: Request) -> SessionsRun:
@@ -46,6 +49,8 @@ def update(root: Root, request: Request) -> SessionsRun:
     source_of(root).check_access()
     with printing.session_progress() as progress, LocalRuns(root, progress) as runs:
         runs.catalogue(redownload=request.redownload)
+        if request.extended_qc:
+            runs.extended_qc()
         catalogue = Catalogue.load(root)
         eids = _chosen(catalogue, request, runs.unreported(catalogue.sessions))
         result = runs.sessions(eids, reprocess=request.reprocess or request.failed, one_run=request.failed)

@@ -318,7 +318,9 @@ _METADATA = (
             video_error("VideoTimestampsQCError"),
             video_error("VideoDroppedFramesQCError"),
             video_error("VideoPinStateQCError"),
-            video_error("InvalidExtendedQC"),
+            metadata_error(
+                "InvalidExtendedQC", r"^qc_videoLeft_brightness: an empty list; qc_videoLeft_focus: a mapping$"
+            ),
         ),
     ),
     Plant(

@@ -34,6 +34,7 @@ METADATA_SCALARS = (
     "url",
     "region_source",
     "n_subject_rows",
+    "duplicate_of",
 )
 METADATA_LISTS = (
     "genotype",
@@ -45,6 +46,7 @@ METADATA_LISTS = (
     "datasets",
     "filled_regions",
     "fiber_sides",
+    "invalid_extended_qc",
 )
 TRIAL_COLUMNS = (
     "stimOn_times",

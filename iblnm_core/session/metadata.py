@@ -8,6 +8,7 @@ from iblnm_core.errors import (
     DataNotListed,
     HemisphereMismatch,
     InvalidBrainRegion,
+    InvalidExtendedQC,
     InvalidLine,
     InvalidNeuromodulator,
     InvalidSessionLength,
@@ -79,6 +80,9 @@ def judge_metadata(row: Mapping[str, Any], parameters: MetadataParameters, judge
             raise TrueDuplicateSession(
                 f"subject {subject} has several sessions on {day}; {row['duplicate_of']} is used"
             )
+    with judge.rule("extended_qc_valid"):
+        if row["invalid_extended_qc"]:
+            raise InvalidExtendedQC("; ".join(row["invalid_extended_qc"]), measured=len(row["invalid_extended_qc"]))
 
 
 def judge_paths(row: Mapping[str, Any], judge: Judge) -> None:

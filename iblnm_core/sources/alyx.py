@@ -11,7 +11,7 @@ from typing import Any
 from iblnm_core.errors import CorruptDataset
 from iblnm_core.identifiers import is_eid
 from iblnm_core.sources.alyx_server import AlyxNotFound, AlyxServer, one_settings
-from iblnm_core.sources.base import Listing, Rejected, SourceRecord, text_or_none
+from iblnm_core.sources.base import Listing, Rejected, SourceRecord, json_or_none, text_or_none
 from iblnm_core.sources.details import (
     DESCRIPTION,
     LOCATIONS,
@@ -174,6 +174,8 @@ class AlyxSource:
             filled_regions=filled,
             n_subject_rows=len(rows),
             implanted=None if self._fibers is None else self._fibers.get(name, ()),
+            qc=text_or_none(detail.get("qc")),
+            extended_qc=json_or_none(detail.get("extended_qc")),
             remote=tuple(file.to_text() for file in remote),
         )
 

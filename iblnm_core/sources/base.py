@@ -1,5 +1,6 @@
 """What a source of sessions is: a listing of raw records, and a folder of datasets per session."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,6 +36,10 @@ class SourceRecord:
         Session folder relative to the root of the source.
     datasets : tuple of str
         Paths of the listed datasets below the session folder.
+    qc : str or None
+        Outcome of quality control.
+    extended_qc : str or None
+        Extended quality control, as JSON.
     remote : tuple of str
         Where the source fetches each of the datasets, as `RemoteFile.to_text`; empty when they lie on disk already.
     """
@@ -59,6 +64,8 @@ class SourceRecord:
     filled_regions: tuple[str, ...] = ()
     n_subject_rows: int | None = None
     implanted: tuple[str, ...] | None = None
+    qc: str | None = None
+    extended_qc: str | None = None
     remote: tuple[str, ...] = ()
 
 
@@ -116,6 +123,11 @@ class SessionSource(Protocol):
     def fetcher(self) -> Fetcher | None:
         """What brings datasets to disk; None when they lie there."""
         ...
+
+
+def json_or_none(value: Any) -> str | None:
+    """Return a decoded JSON value as text again, always the same for the same content; None for null and empty."""
+    return json.dumps(value, sort_keys=True) if value or value == 0 else None
 
 
 def text_or_none(value: Any) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.identifiers import is_eid
-from iblnm_core.sources.base import Listing, Rejected, SourceRecord, text_or_none
+from iblnm_core.sources.base import Listing, Rejected, SourceRecord, json_or_none, text_or_none
 from iblnm_core.sources.details import (
     DESCRIPTION,
     implanted_fibers,
@@ -118,6 +118,8 @@ class LocalSource:
             filled_regions=filled,
             n_subject_rows=None if known is None else len(rows),
             implanted=None if self._fibers is None else self._fibers.get(row["subject"], ()),
+            qc=text_or_none(details.get("qc")),
+            extended_qc=json_or_none(details.get("extended_qc")),
         )
 
     @cached_property

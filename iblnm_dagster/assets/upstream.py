@@ -4,7 +4,8 @@ import dagster as dg
 import pandas as pd
 
 from iblnm_core.cohort.catalogue import build_catalogue, index_frame
-from iblnm_core.schemas import SESSION_INDEX, SESSIONS, TableSchema
+from iblnm_core.cohort.extended_qc import extended_qc_table
+from iblnm_core.schemas import SESSION_INDEX, SESSIONS, SESSIONS_QC, TableSchema
 from iblnm_core.storage.tables import Table, make_table
 from iblnm_dagster import partitions
 from iblnm_dagster.resources import RootResource
@@ -88,3 +89,17 @@ def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> 
         )
     subjects = len(set(table.rows.column("subject").to_pylist()))
     return table_output(table, sessions=len(eids), new_sessions=len(new), delisted=len(delisted), subjects=subjects)
+
+
+@dg.asset(
+    group_name="catalogue",
+    kinds={"parquet"},
+    code_version="1",
+    io_manager_key="table_io_manager",
+    metadata={"dagster/column_schema": column_schema(SESSIONS_QC)},
+)
+def sessions_qc(session_index: pd.DataFrame) -> dg.Output[Table]:
+    """Lay out extended quality control as the database has it, one row per session and key."""
+    table = make_table(SESSIONS_QC, extended_qc_table(session_index))
+    keys = len(set(table.rows.column("key").to_pylist()))
+    return table_output(table, sessions=len(set(table.rows.column("eid").to_pylist())), keys=keys)

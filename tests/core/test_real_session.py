@@ -168,6 +168,7 @@ def test_the_verdicts_of_the_session(processed):
         "session_type_valid",
         "target_valid",
         "not_duplicated",
+        "extended_qc_valid",
         "trials_available",
         "enough_trials",
         "event_times_complete",

@@ -72,6 +72,7 @@ def test_sessions_by_error(tables):
         "DataNotListed": 10,
         "HemisphereMismatch": 1,
         "InvalidBrainRegion": 2,
+        "InvalidExtendedQC": 1,
         "InvalidLine": 2,
         "InvalidNeuromodulator": 2,
         "InvalidSessionLength": 1,

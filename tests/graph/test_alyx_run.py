@@ -149,6 +149,22 @@ def test_metadata_is_read_anew_on_request_and_nothing_stored_is_lost(world, firs
     assert (world.states()[REAL] == "ok").all()
 
 
+def test_extended_quality_control_comes_on_request_and_asks_for_nothing_more(world, first_run):
+    assert not (world.root / "metadata" / "sessions_qc.pqt").exists()
+    world.server.asked.clear()
+    assert world.iblnm("run").returncode == 0
+    n_requests = len(world.server.asked)
+    world.server.asked.clear()
+    assert world.iblnm("run", "--extended-qc").returncode == 0
+    assert len(world.server.asked) == n_requests
+    table = world.table("metadata/sessions_qc")
+    detail = world.server.details[REAL]
+    of_real = table[table["eid"] == REAL].set_index("key")
+    assert of_real.loc["qc_session", "outcome"] == detail["qc"]
+    assert len(of_real) == 1 + len(detail["extended_qc"] or {})
+    assert set(table["eid"]) == set(world.table("metadata/sessions")["eid"])
+
+
 def test_a_server_that_is_gone_costs_nothing_that_is_stored(world, first_run):
     stored = {path: path.read_bytes() for path in world.root.rglob("*.pqt")}
     world.server.token = "renewed"

@@ -98,6 +98,11 @@ PLANTED = {
         Mouse("backwards", end=f"{DAY}T09:00:00"),
         "expected an end after the start",
     ),
+    "InvalidExtendedQC": (
+        "extended_qc_valid",
+        Mouse("odd", details={"extended_qc": {"task": 10, "_videoLeft_focus": {"value": 3}}}),
+        "qc_videoLeft_focus: a mapping",
+    ),
     "TrueDuplicateSession": ("not_duplicated", Mouse("busy", sessions=2), f"busy has several sessions on {DAY}"),
 }
 """By error: the rule that raises it, the mouse whose (last) session has it, and part of what it says."""
