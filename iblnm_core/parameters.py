@@ -26,6 +26,14 @@ class MetadataParameters:
 
 
 @dataclass(frozen=True)
+class FiberParameters:
+    """Implanted fibres."""
+
+    midline_um: float = 100.0
+    """A fibre that ends no farther from the midline is on it."""
+
+
+@dataclass(frozen=True)
 class TrialParameters:
     """Trials: how many, and how complete."""
 
@@ -115,6 +123,7 @@ class Parameters:
     """The whole parameter set of a root."""
 
     metadata: MetadataParameters = field(default_factory=MetadataParameters)
+    fibers: FiberParameters = field(default_factory=FiberParameters)
     trials: TrialParameters = field(default_factory=TrialParameters)
     photometry: PhotometryParameters = field(default_factory=PhotometryParameters)
     raw_quality: RawQualityParameters = field(default_factory=RawQualityParameters)

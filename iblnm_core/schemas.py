@@ -205,6 +205,32 @@ SESSIONS = TableSchema(
     ),
 )
 
+FIBERS = TableSchema(
+    "fibers",
+    PurePosixPath("metadata/fibers.pqt"),
+    "Implanted fibres: one row per fibre and source. Medio-lateral coordinates are positive on the right.",
+    ("subject", "source", "fiber", "insertion"),
+    (
+        Column("subject", "text", "subject nickname"),
+        Column("source", "text", "Alyx, or the table of fibres (`fibers.csv`, whose own sign is the opposite)"),
+        Column("fiber", "text", "name of the fibre; in the table of fibres its region"),
+        Column("insertion", "text", "id of the chronic insertion; empty in the table of fibres"),
+        Column("brain_region", "text", "targeted region, without side", nullable=True),
+        Column("hemisphere", "text", "side of the tip: l, r or midline", nullable=True),
+        Column("provenance", "text", "where the coordinates come from", nullable=True),
+        Column("entry_ml_um", "number", "entry, medio-lateral, positive right", "um", nullable=True),
+        Column("entry_ap_um", "number", "entry, antero-posterior", "um", nullable=True),
+        Column("entry_dv_um", "number", "entry, dorso-ventral", "um", nullable=True),
+        Column("depth_um", "number", "length inside the brain", "um", nullable=True),
+        Column("theta_deg", "number", "polar angle from the vertical", "degrees", nullable=True),
+        Column("phi_deg", "number", "azimuth, in the source's own frame", "degrees", nullable=True),
+        Column("tip_ml_um", "number", "tip, medio-lateral, positive right", "um", nullable=True),
+        Column("tip_ap_um", "number", "tip, antero-posterior", "um", nullable=True),
+        Column("tip_dv_um", "number", "tip, dorso-ventral", "um", nullable=True),
+        Column("note", "text", "why there are no coordinates, or what is odd about them", nullable=True),
+    ),
+)
+
 SESSIONS_QC = TableSchema(
     "sessions_qc",
     PurePosixPath("metadata/sessions_qc.pqt"),
@@ -325,6 +351,9 @@ SESSION_STATUS = TableSchema(
 )
 
 TABLES: Mapping[str, TableSchema] = MappingProxyType(
-    {table.name: table for table in (SESSION_INDEX, SESSIONS, SESSIONS_QC, ERRORS, QC_PHOTOMETRY, SESSION_STATUS)}
+    {
+        table.name: table
+        for table in (SESSION_INDEX, SESSIONS, SESSIONS_QC, FIBERS, ERRORS, QC_PHOTOMETRY, SESSION_STATUS)
+    }
 )
 """All stored tables by name."""

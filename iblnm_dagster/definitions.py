@@ -11,7 +11,7 @@ from iblnm_core.cohort.collect import COLLECTED
 from iblnm_core.root import root_path
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_dagster.assets.tables import build_collected_table, session_status
-from iblnm_dagster.assets.upstream import session_index, sessions, sessions_qc
+from iblnm_dagster.assets.upstream import fibers, session_index, sessions, sessions_qc
 from iblnm_dagster.automation import catalogue_daily, due_sessions, tables_hourly
 from iblnm_dagster.io_managers import SessionFileIOManager, TableIOManager
 from iblnm_dagster.notification import notify_failed_runs
@@ -51,13 +51,16 @@ def build_defs(
             session_index,
             sessions,
             sessions_qc,
+            fibers,
             build_session_step(progress),
             *(build_collected_table(name) for name in COLLECTED),
             session_status,
         ],
         jobs=[
             dg.define_asset_job(
-                "catalogue", selection=["session_index", "sessions"], description="Ask the source for sessions."
+                "catalogue",
+                selection=["session_index", "sessions", "fibers"],
+                description="Ask the source for sessions and implanted fibres.",
             ),
             dg.define_asset_job(
                 "extended_qc",

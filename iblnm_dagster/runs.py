@@ -1,5 +1,6 @@
 """Runs of the graph in the calling process: what the command line does without webserver and daemon."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -15,6 +16,7 @@ from iblnm_dagster.instance import end_runs_of_dead_processes, open_instance, pr
 from iblnm_dagster.partitions import SESSIONS
 from iblnm_dagster.session_step import SESSIONS_PER_RUN, Progress
 
+_logger = logging.getLogger(__name__)
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -81,7 +83,13 @@ class LocalRuns:
         redownload : bool
             Read also again what did not change in the source.
         """
-        self._run("catalogue", {"ops": {"session_index": {"config": {"redownload": redownload}}}})
+        result = self._execute("catalogue", {}, {"ops": {"session_index": {"config": {"redownload": redownload}}}})
+        done = {event.step_key for event in result.all_events if event.is_step_success}
+        if "sessions" not in done:
+            raise RunAborted(_failure_text(result))
+        if not result.success:
+            # sessions do without what else there is
+            _logger.warning("not everything is up to date: %s", _failure_text(result))
 
     def extended_qc(self) -> None:
         """Bring the table of extended quality control up to date with the index."""

@@ -11,7 +11,7 @@ from typing import Any
 from iblnm_core.errors import CorruptDataset
 from iblnm_core.identifiers import is_eid
 from iblnm_core.sources.alyx_server import AlyxNotFound, AlyxServer, one_settings
-from iblnm_core.sources.base import Listing, Rejected, SourceRecord, json_or_none, text_or_none
+from iblnm_core.sources.base import Listing, Rejected, SourceRecord
 from iblnm_core.sources.details import (
     DESCRIPTION,
     LOCATIONS,
@@ -21,9 +21,10 @@ from iblnm_core.sources.details import (
     read_description,
     read_rows,
     regions_of,
-    texts_of,
 )
 from iblnm_core.sources.downloads import HttpFetcher, NotOnServer, RemoteFile
+from iblnm_core.sources.fibers import FiberRecord, fibers_of_alyx, fibers_of_table
+from iblnm_core.sources.values import json_or_none, text_or_none, texts_of
 from iblnm_core.storage.atomic import write_bytes
 from iblnm_core.vocabulary import PROJECT, is_safe_name
 
@@ -99,6 +100,17 @@ class AlyxSource:
         # only now: what an interruption left unread must stay news
         write_bytes(self._cursor_file, json.dumps({**self._cursor, "auto_datetime": latest}).encode())
         return Listing(tuple(sorted(records, key=lambda record: record.eid)), tuple(rejected))
+
+    def list_fibers(self) -> tuple[FiberRecord, ...]:
+        """Return the chronic insertions of the project's subjects, and the fibres of `fibers.csv`; see `SessionSource`."""
+        subjects = self._subjects()
+        # joining subjects, sessions and projects would list an insertion once per session
+        insertions = self.server.pages("chronic-insertions", "subject__isnull,False")
+        trajectories = self.server.pages("trajectories", "chronic_insertion__isnull,False")
+        return (
+            *fibers_of_alyx(insertions, trajectories, subjects),
+            *fibers_of_table(self._fiber_rows or ()),
+        )
 
     def _subjects(self) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}
@@ -180,9 +192,12 @@ class AlyxSource:
         )
 
     @cached_property
+    def _fiber_rows(self) -> list[dict[str, str]] | None:
+        return read_rows(self.cache / "fibers.csv")
+
+    @cached_property
     def _fibers(self) -> dict[str, tuple[str, ...]] | None:
-        rows = read_rows(self.cache / "fibers.csv")
-        return None if rows is None else implanted_fibers(rows)
+        return None if self._fiber_rows is None else implanted_fibers(self._fiber_rows)
 
     def _description(self, remote: Iterable[RemoteFile], folder: PurePosixPath) -> Mapping[str, Any]:
         fetched = self._fetched(remote, (DESCRIPTION,), folder)

@@ -211,7 +211,10 @@ class AlyxServer:
     def _pages(self, endpoint: str, filters: str) -> Iterator[dict[str, Any]]:
         base, offset = f"/{endpoint}?django={quote(filters, safe='')}&limit={PAGE}", 0
         while True:
-            page = self.get(f"{base}&offset={offset}" if offset else base)
+            try:
+                page = self.get(f"{base}&offset={offset}" if offset else base)
+            except AlyxNotFound as error:
+                raise SourceUnavailable(f"Alyx {self.settings.url}: it has no list of {endpoint}") from error
             if not isinstance(page, dict) or not {"count", "results"} <= set(page):
                 raise SourceUnavailable(f"Alyx {self.settings.url}{base}: no list in the answer")
             yield page

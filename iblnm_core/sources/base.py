@@ -1,11 +1,11 @@
 """What a source of sessions is: a listing of raw records, and a folder of datasets per session."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from iblnm_core.sources.downloads import Fetcher
+from iblnm_core.sources.fibers import FiberRecord
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,16 @@ class SessionSource(Protocol):
         """Return the absolute path of a session folder, given the one of a record."""
         ...
 
+    def list_fibers(self) -> tuple[FiberRecord, ...]:
+        """Return what is known of implanted fibres.
+
+        Raises
+        ------
+        SourceUnavailable
+            When the source cannot be reached.
+        """
+        ...
+
     def check_access(self) -> None:
         """Make sure that sessions can be listed.
 
@@ -123,13 +133,3 @@ class SessionSource(Protocol):
     def fetcher(self) -> Fetcher | None:
         """What brings datasets to disk; None when they lie there."""
         ...
-
-
-def json_or_none(value: Any) -> str | None:
-    """Return a decoded JSON value as text again, always the same for the same content; None for null and empty."""
-    return json.dumps(value, sort_keys=True) if value or value == 0 else None
-
-
-def text_or_none(value: Any) -> str | None:
-    """Return a non-empty text, None for everything that says *unknown*."""
-    return value if isinstance(value, str) and value else None

@@ -109,8 +109,3 @@ def protocol_of(description: Mapping[str, Any]) -> str:
     tasks = description.get("tasks")
     names = [str(name) for task in tasks or () if isinstance(task, dict) for name in task]
     return "/".join(names)
-
-
-def texts_of(value: Any) -> list[str]:
-    """Return a list as texts; nothing for what is no list."""
-    return [str(entry) for entry in value] if isinstance(value, list) else []

@@ -13,7 +13,7 @@ from typing import Any
 
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.identifiers import is_eid
-from iblnm_core.sources.base import Listing, Rejected, SourceRecord, json_or_none, text_or_none
+from iblnm_core.sources.base import Listing, Rejected, SourceRecord
 from iblnm_core.sources.details import (
     DESCRIPTION,
     implanted_fibers,
@@ -22,8 +22,9 @@ from iblnm_core.sources.details import (
     read_description,
     read_rows,
     regions_of,
-    texts_of,
 )
+from iblnm_core.sources.fibers import FiberRecord, fibers_of_table
+from iblnm_core.sources.values import json_or_none, text_or_none, texts_of
 from iblnm_core.vocabulary import is_safe_name
 
 _logger = logging.getLogger(__name__)
@@ -70,6 +71,10 @@ class LocalSource:
             else:
                 records.append(self._record(eid, row, paths_by_eid.get(eid, [])))
         return Listing(tuple(sorted(records, key=lambda record: record.eid)), tuple(rejected))
+
+    def list_fibers(self) -> tuple[FiberRecord, ...]:
+        """Return the fibres of `fibers.csv`; see `SessionSource`."""
+        return tuple(fibers_of_table(self._fiber_rows or ()))
 
     def _tables(self) -> tuple[Any, Any]:
         """Return the sessions and datasets tables as the client has them."""
@@ -128,9 +133,12 @@ class LocalSource:
         return None if rows is None else _grouped(rows)
 
     @cached_property
+    def _fiber_rows(self) -> list[dict[str, str]] | None:
+        return read_rows(self.cache / "fibers.csv")
+
+    @cached_property
     def _fibers(self) -> dict[str, tuple[str, ...]] | None:
-        rows = read_rows(self.cache / "fibers.csv")
-        return None if rows is None else implanted_fibers(rows)
+        return None if self._fiber_rows is None else implanted_fibers(self._fiber_rows)
 
     @cached_property
     def _details(self) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ import pandas as pd
 from iblnm_core.cohort.collect import COLLECTED, collect
 from iblnm_core.schemas import SESSION_STATUS
 from iblnm_core.storage.tables import Table, make_table
-from iblnm_dagster.assets.upstream import column_schema, table_output
+from iblnm_dagster.assets.upstream import column_schema, table_result
 from iblnm_dagster.resources import RootResource
 
 _SHOWN_IDS = 20
@@ -37,14 +37,14 @@ def build_collected_table(name: str) -> dg.AssetsDefinition:
             )
         ],
     )
-    def collected(root: RootResource) -> tuple[dg.Output[Table], dg.AssetCheckResult]:
+    def collected(root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
         result = collect(root.open(), name)
         check = dg.AssetCheckResult(
             passed=not result.broken,
             severity=dg.AssetCheckSeverity.ERROR,
             metadata={"broken": len(result.broken), "sessions": list(result.broken[:_SHOWN_IDS])},
         )
-        return table_output(result.table, sessions=result.n_sessions, session_files_read=result.n_read), check
+        yield table_result(result.table, check, sessions=result.n_sessions, session_files_read=result.n_read)
 
     return collected
 
@@ -61,15 +61,16 @@ def build_collected_table(name: str) -> dg.AssetsDefinition:
         dg.AssetCheckSpec("out_of_date", asset="session_status", description="Every session is computed and current."),
     ],
 )
-def session_status(root: RootResource) -> Iterator[object]:
+def session_status(root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
     """Where every session stands: what is stored against what would be made of its inputs now."""
     status = root.catalogue().status()
-    table = make_table(SESSION_STATUS, status)
-    yield table_output(table, sessions=int(status["eid"].nunique()))
-    failed = status[status["state"] == "failed"]
-    yield _summary_check("sessions_failed", failed, failed["reason"], dg.AssetCheckSeverity.ERROR)
-    due = status[status["due"].notna()]
-    yield _summary_check("out_of_date", due, due["due"], dg.AssetCheckSeverity.WARN)
+    failed, due = status[status["state"] == "failed"], status[status["due"].notna()]
+    yield table_result(
+        make_table(SESSION_STATUS, status),
+        _summary_check("sessions_failed", failed, failed["reason"], dg.AssetCheckSeverity.ERROR),
+        _summary_check("out_of_date", due, due["due"], dg.AssetCheckSeverity.WARN),
+        sessions=int(status["eid"].nunique()),
+    )
 
 
 def _summary_check(

@@ -1,11 +1,14 @@
 """The upstream assets: the index of raw session records, and the catalogue made of it."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 import pandas as pd
 
 from iblnm_core.cohort.catalogue import build_catalogue, index_frame
 from iblnm_core.cohort.extended_qc import extended_qc_table
-from iblnm_core.schemas import SESSION_INDEX, SESSIONS, SESSIONS_QC, TableSchema
+from iblnm_core.cohort.fibers import fiber_table, side_conflicts
+from iblnm_core.schemas import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC, TableSchema
 from iblnm_core.storage.tables import Table, make_table
 from iblnm_dagster import partitions
 from iblnm_dagster.resources import RootResource
@@ -27,9 +30,11 @@ def column_schema(schema: TableSchema) -> dg.TableSchema:
     )
 
 
-def table_output(table: Table, **metadata: int) -> dg.Output[Table]:
-    """Return a table with a data version that changes exactly when its rows do."""
-    return dg.Output(table, data_version=dg.DataVersion(table.content_hash), metadata=metadata)
+def table_result(table: Table, *checks: dg.AssetCheckResult, **metadata: int) -> dg.MaterializeResult[Table]:
+    """Return a table with a data version that changes exactly when its rows do, and what its checks say."""
+    return dg.MaterializeResult(
+        value=table, data_version=dg.DataVersion(table.content_hash), metadata=metadata, check_results=checks
+    )
 
 
 class ListingConfig(dg.Config):
@@ -53,7 +58,7 @@ class ListingConfig(dg.Config):
         )
     ],
 )
-def session_index(config: ListingConfig, root: RootResource) -> tuple[dg.Output[Table], dg.AssetCheckResult]:
+def session_index(config: ListingConfig, root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
     """Raw session records as the source has them."""
     listing = root.source().list_sessions(anew=config.redownload)
     table = make_table(SESSION_INDEX, index_frame(listing.records))
@@ -65,7 +70,7 @@ def session_index(config: ListingConfig, root: RootResource) -> tuple[dg.Output[
             "problems": [f"{rejected.record}: {rejected.problem}" for rejected in listing.rejected[:20]],
         },
     )
-    return table_output(table, sessions=len(listing.records), rejected=len(listing.rejected)), result
+    yield table_result(table, result, sessions=len(listing.records), rejected=len(listing.rejected))
 
 
 @dg.asset(
@@ -75,7 +80,7 @@ def session_index(config: ListingConfig, root: RootResource) -> tuple[dg.Output[
     io_manager_key="table_io_manager",
     metadata={"dagster/column_schema": column_schema(SESSIONS)},
 )
-def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> dg.Output[Table]:
+def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> dg.MaterializeResult[Table]:
     """Repair the records to one row per session, the catalogue; register the sessions as partitions."""
     table = make_table(SESSIONS, build_catalogue(session_index))
     eids = table.rows.column("eid").to_pylist()
@@ -88,7 +93,7 @@ def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> 
             f"{len(delisted)} sessions are no longer in the source; their results stay: {', '.join(delisted)}"
         )
     subjects = len(set(table.rows.column("subject").to_pylist()))
-    return table_output(table, sessions=len(eids), new_sessions=len(new), delisted=len(delisted), subjects=subjects)
+    return table_result(table, sessions=len(eids), new_sessions=len(new), delisted=len(delisted), subjects=subjects)
 
 
 @dg.asset(
@@ -98,8 +103,43 @@ def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> 
     io_manager_key="table_io_manager",
     metadata={"dagster/column_schema": column_schema(SESSIONS_QC)},
 )
-def sessions_qc(session_index: pd.DataFrame) -> dg.Output[Table]:
+def sessions_qc(session_index: pd.DataFrame) -> dg.MaterializeResult[Table]:
     """Lay out extended quality control as the database has it, one row per session and key."""
     table = make_table(SESSIONS_QC, extended_qc_table(session_index))
     keys = len(set(table.rows.column("key").to_pylist()))
-    return table_output(table, sessions=len(set(table.rows.column("eid").to_pylist())), keys=keys)
+    return table_result(table, sessions=len(set(table.rows.column("eid").to_pylist())), keys=keys)
+
+
+@dg.asset(
+    group_name="catalogue",
+    kinds={"parquet"},
+    code_version="1",
+    io_manager_key="table_io_manager",
+    metadata={"dagster/column_schema": column_schema(FIBERS)},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "fibers_located",
+            asset="fibers",
+            description="Every implanted fibre has coordinates, and sources agree about its side.",
+        )
+    ],
+)
+def fibers(root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
+    """Lay out the implanted fibres that the source knows: entry, tip and side of each."""
+    table = make_table(FIBERS, fiber_table(root.source().list_fibers(), root.open().parameters.fibers))
+    rows = table.rows.to_pandas()
+    unlocated, conflicts = rows[rows["tip_ml_um"].isna()], side_conflicts(rows)
+    result = dg.AssetCheckResult(
+        passed=unlocated.empty and not conflicts,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "without_coordinates": [
+                f"{subject}, {fiber}: {note}"
+                for subject, fiber, note in zip(
+                    unlocated["subject"], unlocated["fiber"], unlocated["note"], strict=True
+                )
+            ],
+            "sides_in_conflict": conflicts,
+        },
+    )
+    yield table_result(table, result, fibers=len(rows), subjects=rows["subject"].nunique())

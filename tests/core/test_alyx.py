@@ -293,3 +293,31 @@ def test_no_path_leads_out_of_the_cache(source, server):
     real = next(record for record in listing.records if record.eid == REAL)
     assert not [path for path in real.datasets if ".." in path or "etc" in path]
     assert REVISED in {entry.record for entry in listing.rejected}
+
+
+def test_fibres_come_with_their_trajectories_and_from_the_table_beside(source, server, tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "fibers.csv").write_text("subject,targeted_region,X-ml_um\nCQ002,DRN,0\n")
+    server.insertions.append({**server.insertions[0], "id": "other", "subject": "of another project"})
+    server.asked.clear()
+    fibers = source.list_fibers()
+    assert {(fiber.subject, fiber.name, fiber.source) for fiber in fibers} == {
+        ("CQ002", "G0", "Alyx"),
+        ("CQ002", "G4", "Alyx"),
+        ("fip_40", "Region0G", "Alyx"),
+        ("fip_40", "Region1G", "Alyx"),
+        ("EXM_003", "G0", "Alyx"),
+        ("CQ002", "DR", "table of fibres"),
+    }
+    first = next(fiber for fiber in fibers if (fiber.subject, fiber.name) == ("CQ002", "G0"))
+    assert {trajectory.provenance for trajectory in first.trajectories} == {"Planned", "Histology track"}
+    assert first.region == "DR"
+    # subjects, insertions, trajectories
+    assert len(server.asked) == 3
+
+
+def test_a_server_without_trajectories_is_unavailable_for_fibres(source, server):
+    server.always.append(("^/trajectories", "status_404"))
+    with pytest.raises(SourceUnavailable, match="no list of trajectories"):
+        source.list_fibers()
+    assert source.list_sessions().records

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import dagster as dg
 import pandas as pd
 import pytest
 from tests_support.alyx import (
@@ -19,6 +20,7 @@ from tests_support.alyx import (
 
 from iblnm_core.demo.cohort import write_cohort
 from iblnm_core.demo.presets import tiny_plans
+from iblnm_dagster.instance import open_instance
 
 pytestmark = pytest.mark.graph
 
@@ -92,6 +94,33 @@ def test_the_sessions_of_the_server_become_results(world, first_run):
     states = world.states()
     assert (states[REAL] == "ok").all()
     assert (states.xs("responses", level="asset") == "ok").sum() > 5
+
+
+def test_records_that_are_no_sessions_are_named_by_the_check(world, first_run):
+    with open_instance(world.root / "dagster") as instance:
+        key = dg.AssetCheckKey(dg.AssetKey("session_index"), "records_usable")
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    evaluation = record.event.dagster_event.event_specific_data
+    assert not evaluation.passed
+    (problem,) = evaluation.metadata["problems"].value
+    assert problem == "40154f1d-e9ed-42d3-9635-a822d82329f4: number is None; expected a whole number from 0 to 999"
+
+
+def test_the_fibres_of_the_server_have_tips_and_sides(world, first_run):
+    fibers = world.table("metadata/fibers").set_index(["subject", "fiber"])
+    assert len(fibers) == len(world.server.insertions)
+    seen = fibers.loc[("CQ002", "G0")]
+    assert (seen["provenance"], seen["hemisphere"]) == ("Histology track", "r")
+    assert fibers["tip_ml_um"].notna().sum() >= 3
+
+
+def test_sessions_do_without_what_else_the_server_cannot_give(world, first_run):
+    world.server.always.append(("^/trajectories", "status_500"))
+    result = world.iblnm("run")
+    world.server.always.pop()
+    assert "not everything is up to date" in result.stderr
+    assert "/trajectories" in result.stderr
+    assert result.stdout.startswith(("0 sessions were due", "1 sessions were due"))
 
 
 def test_each_trouble_ends_as_its_kind_says(world, first_run):

@@ -126,3 +126,25 @@ def test_an_asset_below_all_partitions_gets_one_table_and_what_is_absent_is_coun
     assert seen["responses"].without == 2
     assert sorted(seen["responses"]) == [made.eids[0], made.eids[2]]
     assert isinstance(seen["responses"][made.eids[0]]["VTA-l"], Responses)
+
+
+def test_every_check_of_an_unpartitioned_asset_is_evaluated(cohort):
+    runs, _, _ = cohort
+    graph = runs.defs.resolve_asset_graph()
+    keys = [key for key in graph.asset_check_keys if graph.get(key.asset_key).partitions_def is None]
+    assert len(keys) >= 5
+    for key in keys:
+        (record,) = runs.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+        assert record.status.value in {"SUCCEEDED", "FAILED"}, key
+
+
+def test_a_session_file_that_cannot_be_read_is_named_by_the_check_of_the_table(cohort):
+    runs, made, _ = cohort
+    torn = runs.root.session_file(made.eids[0])
+    torn.write_bytes(torn.read_bytes()[:1000])
+    runs.collect()
+    key = dg.AssetCheckKey(dg.AssetKey(["tables", "errors"]), "errors_complete")
+    (record,) = runs.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    evaluation = record.event.dagster_event.event_specific_data
+    assert not evaluation.passed
+    assert evaluation.metadata["sessions"].value == [made.eids[0]]

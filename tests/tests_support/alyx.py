@@ -41,6 +41,8 @@ class AlyxServer:
                 for dataset in detail["data_dataset_session_related"]:
                     self.serve(dataset, (special or {}).get(detail["id"], {}))
         self.subjects = json.loads(self._located((captured / "subjects.list.by-session-project.json").read_text()))
+        self.insertions = json.loads(self._located((captured / "chronic-insertions.list.json").read_text()))["results"]
+        self.trajectories = json.loads(self._located((captured / "trajectories.list.json").read_text()))["results"]
         self.thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
 
@@ -171,6 +173,10 @@ def _handler(alyx):  # noqa: C901 - one class in a closure
                 ]
             elif parts.path == "/subjects":
                 rows = alyx.subjects["results"]
+            elif parts.path == "/chronic-insertions":
+                rows = alyx.insertions
+            elif parts.path == "/trajectories":
+                rows = [row for row in alyx.trajectories if row["chronic_insertion"]]
             else:
                 rows = []
             limit, offset = int(query.get("limit", 250)), int(query.get("offset", 0))
