@@ -45,6 +45,8 @@ class Root:
         Address of the Alyx server; None for the default one of the user's ONE settings.
     notify_command : tuple of str
         Program and arguments that get messages about failed runs; empty for none.
+    downloads_gib : float or None
+        Downloads beyond this are deleted, the longest unused first, GiB; None to keep all.
     """
 
     path: Path
@@ -55,11 +57,17 @@ class Root:
     workers: int
     url: str | None = None
     notify_command: tuple[str, ...] = ()
+    downloads_gib: float | None = None
 
     @property
     def session_folder(self) -> Path:
         """Folder of the session files."""
         return self.path / "data" / "sessions"
+
+    @property
+    def downloads(self) -> Path | None:
+        """Folder for what comes from a server; None for a source on disk."""
+        return (self.cache or self.path / DOWNLOADS) if self.source == "alyx" else None
 
     @property
     def dagster_home(self) -> Path:
@@ -149,6 +157,7 @@ def _write_settings(folder: Path, preset: str, source: str, cache: Path | None) 
     lines = []
     if source == "alyx":
         lines.append('# Address of the server; without it the default one of your ONE settings.\n# url = "https://..."')
+        lines.append("# Downloads beyond this many GiB are deleted, the longest unused first.\n# downloads_gib = 200")
     elif cache is None:
         raise ConfigurationError(
             f"{folder} is a new root and needs to know where sessions come from: add --cache FOLDER, a local ONE cache, "
@@ -213,7 +222,16 @@ def _root_from(folder: Path, settings: Path, content: Mapping[str, Any]) -> Root
         workers=workers,
         url=None if source.get("url") is None else str(source["url"]).rstrip("/"),
         notify_command=_notify_command(content, settings),
+        downloads_gib=_downloads_gib(source, settings),
     )
+
+
+def _downloads_gib(source: Mapping[str, Any], settings: Path) -> float | None:
+    limit = source.get("downloads_gib")
+    is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
+    if limit is not None and not (is_number and limit > 0):
+        raise ConfigurationError(f"{settings}: source.downloads_gib = {limit!r}; expected a number above 0, in GiB")
+    return None if limit is None else float(limit)
 
 
 def _notify_command(content: Mapping[str, Any], settings: Path) -> tuple[str, ...]:

@@ -6,16 +6,18 @@ over a scattered set given in the run configuration (changed sessions, retries).
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import dagster as dg
 
-from iblnm_core.cohort.status import stored_report
+from iblnm_core.cohort.status import Catalogue, stored_report
 from iblnm_core.cohort.unavailable import note_availability
 from iblnm_core.cohort.under_way import sessions_under_way
 from iblnm_core.errors import SourceUnavailable, StorageFull
 from iblnm_core.root import Root
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_core.session.pipeline import SessionReport, SessionTask, adopt_session, process_session, record_crash
+from iblnm_core.sources.eviction import GIB, evict_downloads
 from iblnm_core.workers import TaskOutcome, run_tasks
 from iblnm_dagster.checks import session_check_specs
 from iblnm_dagster.events import SessionEvents, graph_dependencies
@@ -24,6 +26,7 @@ from iblnm_dagster.resources import RootResource
 
 SESSIONS_PER_RUN = 100
 _SECONDS_BETWEEN_NEWS = 5.0
+_SECONDS_BETWEEN_EVICTIONS = 30.0
 
 Progress = Callable[[int, int, SessionReport | None], None]
 """Called after each session with the number done, the number in all, and its report."""
@@ -83,7 +86,7 @@ def build_session_step(progress: Progress | None = None) -> dg.AssetsDefinition:
         if not selected:
             yield from _stored_verdicts(events, catalogue.tasks(known))
             return
-        run = _SessionRun(context, opened, events, progress)
+        run = _SessionRun(context, opened, catalogue, events, progress)
         run.unavailable = {eid: "no longer in the catalogue" for eid in eids if eid not in catalogue.sessions}
         yield from run.over(catalogue.tasks(known, selected, reprocess=config.reprocess))
 
@@ -94,19 +97,26 @@ class _SessionRun:
     """Sessions going through the workers, and what became of them."""
 
     def __init__(
-        self, context: dg.AssetExecutionContext, root: Root, events: SessionEvents, progress: Progress | None
+        self,
+        context: dg.AssetExecutionContext,
+        root: Root,
+        catalogue: Catalogue,
+        events: SessionEvents,
+        progress: Progress | None,
     ) -> None:
         self.context = context
         self.root = root
+        self.catalogue = catalogue
         self.events = events
         self.progress = progress
         self.failed: dict[str, str] = {}
         self.unavailable: dict[str, str] = {}
         self.had: list[str] = []
-        self._last_news = time.monotonic()
+        self._last_news = self._last_eviction = time.monotonic()
 
     def over(self, tasks: Sequence[SessionTask]) -> Iterator[object]:
         """Yield the events of each session as it finishes; raise once at the end when some failed."""
+        in_use = {Path(task.folder) for task in tasks}
         with sessions_under_way(self.root, self.context.run.run_id, [task.eid for task in tasks]):
             for done, outcome in enumerate(self._outcomes(tasks), 1):
                 report = self._report(outcome)
@@ -117,6 +127,9 @@ class _SessionRun:
                         self.failed[report.eid] = _reasons(report)
                         self.context.log.warning(f"session {report.eid} failed: {self.failed[report.eid]}")
                 self._tell(done, len(tasks), report)
+                in_use.discard(Path(outcome.task.folder))
+                self._evict(in_use, seconds_between=_SECONDS_BETWEEN_EVICTIONS)
+        self._evict(in_use)
         note_availability(self.root, self.unavailable, self.had)
         if self.failed or self.unavailable:
             raise dg.Failure(_summary(self.failed, self.unavailable, len(tasks)), allow_retries=False)
@@ -147,6 +160,16 @@ class _SessionRun:
             return None
         error = outcome.error or RuntimeError("the worker gave neither a result nor an error")
         return record_crash(outcome.task, error)
+
+    def _evict(self, in_use: set[Path], *, seconds_between: float = 0.0) -> None:
+        """Keep the downloads within the root's limit; sessions of this run that are not through keep theirs."""
+        now, limit = time.monotonic(), self.root.downloads_gib
+        if limit is None or self.root.downloads is None or now - self._last_eviction < seconds_between:
+            return
+        self._last_eviction = now
+        evicted = evict_downloads(self.root.downloads, self.catalogue.downloads(), limit * GIB, in_use)
+        if evicted.n_files:
+            self.context.log.info(f"{evicted.n_files} downloads deleted, {evicted.n_bytes / GIB:.2f} GiB")
 
     def _tell(self, done: int, total: int, report: SessionReport | None) -> None:
         if self.progress is not None:

@@ -17,7 +17,7 @@ from iblnm_core.cohort.current import Look, note_current, read_current, stamp_of
 from iblnm_core.cohort.unavailable import unavailable_sessions
 from iblnm_core.cohort.under_way import interrupted_sessions
 from iblnm_core.errors import ConfigurationError, CorruptArtifact, SourceUnavailable, family
-from iblnm_core.root import DOWNLOADS, Root
+from iblnm_core.root import Root
 from iblnm_core.rules import RULES
 from iblnm_core.schemas import SESSION_INDEX, SESSION_STATUS, SESSIONS
 from iblnm_core.session import layout
@@ -52,8 +52,8 @@ def source_of(root: Root) -> SessionSource:
     ConfigurationError
         When the settings name none that exists.
     """
-    if root.source == "alyx":
-        return AlyxSource(root.cache or root.path / DOWNLOADS, root.url)
+    if root.downloads is not None:
+        return AlyxSource(root.downloads, root.url)
     if root.source != "local" or root.cache is None:
         known = "alyx, and local with a cache folder"
         raise ConfigurationError(f"{root.path}: source {root.source!r} is unknown; known are {known}")
@@ -148,6 +148,12 @@ class Catalogue:
             tuple(RemoteFile.from_text(text) for text in listed.remote),
             self.fetcher,
         )
+
+    def downloads(self) -> list[Path]:
+        """Return where the datasets lie, or would, that come from a server."""
+        return [
+            listed.folder / RemoteFile.from_text(text).path for listed in self.listed.values() for text in listed.remote
+        ]
 
     def due(self, reading_s: float = math.inf) -> list[str]:
         """Return the sessions of which something would be computed now, in catalogue order.

@@ -191,11 +191,21 @@ class SessionInputs:
         if path not in self._contents:
             self._fetch(path)
             try:
-                self._contents[path] = (self.folder / path).read_bytes()
+                self._contents[path] = self._bytes_of(path)
             except OSError as error:
                 self._refuse_transient(path, error)
                 raise CorruptDataset(f"{path}: cannot be read: {error.strerror}; expected a file") from error
         return self._contents[path]
+
+    def _bytes_of(self, path: str) -> bytes:
+        try:
+            return (self.folder / path).read_bytes()
+        except FileNotFoundError:
+            if path not in self._remote:
+                raise
+            # another run evicted it a moment ago
+            self._fetch(path)
+            return (self.folder / path).read_bytes()
 
     def _fetch(self, path: str) -> None:
         """Bring a dataset to disk when it comes from a server."""

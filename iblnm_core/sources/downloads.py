@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import requests
 
 from iblnm_core.errors import ConfigurationError, CorruptDataset, SourceUnavailable, StorageFull
 from iblnm_core.sources.alyx_server import TIMEOUT_S, one_settings
+from iblnm_core.sources.eviction import DOWNLOAD_LOCK
 from iblnm_core.storage.atomic import atomic_path, locked
 
 _CHUNK = 1 << 20
@@ -115,9 +117,11 @@ class HttpFetcher:
         """Return where a dataset lies, fetching it when needed; see `Fetcher`."""
         place = folder / file.path
         if _is_whole(place, file):
+            # what was used last is evicted last
+            os.utime(place)
             return place
         # one download at a time is kind to the server, and no file is fetched twice
-        with locked(self.cache / ".download.lock"):
+        with locked(self.cache / DOWNLOAD_LOCK):
             if not _is_whole(place, file):
                 _check_room(place, file)
                 self._fetch(file, place)

@@ -194,6 +194,25 @@ def test_extended_quality_control_comes_on_request_and_asks_for_nothing_more(wor
     assert set(table["eid"]) == set(world.table("metadata/sessions")["eid"])
 
 
+def test_downloads_stay_within_the_limit_and_come_again_when_they_are_needed(world, first_run):
+    settings = world.root / "iblnm.toml"
+    # a kilobyte
+    settings.write_text(settings.read_text().replace("# downloads_gib = 200", "downloads_gib = 1e-6"))
+    downloads = world.root / "downloads"
+    assert list(downloads.rglob(TRIALS))
+    assert world.iblnm("run", "--eid", REAL, "--reprocess").returncode == 0
+    assert not list(downloads.rglob(TRIALS))
+    assert not list(downloads.rglob("photometry.signal.pqt"))
+    assert list(downloads.rglob("_ibl_experiment.description.yaml"))
+    # what is stored stays current
+    assert f"{REAL}" not in world.iblnm("plan").stdout
+    assert (world.states()[REAL] == "ok").all()
+    world.server.asked.clear()
+    assert world.iblnm("run", "--eid", REAL, "--reprocess").returncode == 0
+    assert world.server.count("^/data/.*_ibl_trials.table") >= 1
+    assert (world.states()[REAL] == "ok").all()
+
+
 def test_a_server_that_is_gone_costs_nothing_that_is_stored(world, first_run):
     stored = {path: path.read_bytes() for path in world.root.rglob("*.pqt")}
     world.server.token = "renewed"
