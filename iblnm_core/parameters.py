@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from iblnm_core.errors import ConfigurationError
+from iblnm_core.vocabulary import ANALYSED_SESSION_TYPES
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,22 @@ class ResponseParameters:
 
 
 @dataclass(frozen=True)
+class SelectionParameters:
+    """Which sessions and recordings cohort analyses use."""
+
+    session_types: tuple[str, ...] = ANALYSED_SESSION_TYPES
+    targets: tuple[str, ...] = ("VTA-DA", "SNc-DA", "DR-5HT", "LC-NE", "NBM-ACh")
+    """A session must have one of these targets, and a recording must be one."""
+    minimum_training_performance: float = 0.70
+    """Smallest fraction of correct trials (0-1) of a training session; other types need none."""
+    minimum_session_length_s: float | None = None
+    duplicates: Literal["resolved", "kept", "reference"] = "resolved"
+    """One session per subject and day: the best, all, or by the rule of the reference pipeline."""
+    artefact_sessions: Literal["left_out", "used"] = "left_out"
+    """Sessions whose signal is known to be ruined."""
+
+
+@dataclass(frozen=True)
 class Parameters:
     """The whole parameter set of a root."""
 
@@ -131,6 +148,7 @@ class Parameters:
     bleaching_fit: BleachingFitParameters = field(default_factory=BleachingFitParameters)
     preprocessing: PreprocessingParameters = field(default_factory=PreprocessingParameters)
     responses: ResponseParameters = field(default_factory=ResponseParameters)
+    selection: SelectionParameters = field(default_factory=SelectionParameters)
 
     def digest(self, sections: tuple[str, ...]) -> str:
         """Return a short hash of the named sections, equal exactly when all their values are."""
@@ -152,6 +170,7 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
             ),
             preprocessing=PreprocessingParameters(bleaching_padding_s=None, longest_bridged_gap_s=None),
             responses=ResponseParameters(alignment="next_sample"),
+            selection=SelectionParameters(duplicates="kept", artefact_sessions="used"),
         ),
     }
 )

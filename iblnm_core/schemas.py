@@ -350,10 +350,55 @@ SESSION_STATUS = TableSchema(
     ),
 )
 
+SELECTION = TableSchema(
+    "selection",
+    PurePosixPath("metadata/selection.pqt"),
+    "What each filter removes from the catalogue before cohort analyses: one row per filter, in order.",
+    ("position",),
+    (
+        Column("position", "integer", "place in the order of the filters, from 0"),
+        Column("filter", "text", "name of the filter"),
+        Column("removes_alone", "integer", "sessions of the whole catalogue that it removes", "sessions"),
+        Column("removed_in_order", "integer", "sessions that it removes after those before it", "sessions"),
+        Column("left", "integer", "sessions left after it", "sessions"),
+    ),
+)
+
+RECORDINGS = TableSchema(
+    "recordings",
+    PurePosixPath("metadata/recordings.pqt"),
+    "The recordings that cohort analyses use: one row per session and fibre.",
+    ("eid", "fiber_idx"),
+    (
+        _EID,
+        Column("fiber_idx", "integer", "position of the fibre in the session's lists"),
+        Column("subject", "text", "subject nickname"),
+        Column("start_time", "text", "session start, ISO 8601, lab-local"),
+        Column("session_type", "text", "training, biased or ephys"),
+        Column("lab", "text", "recording laboratory", nullable=True),
+        Column("day_n", "integer", "days since the subject's first session", "days"),
+        Column("session_n", "number", "dense rank of the date within the subject, from 1"),
+        Column("session_length", "number", "end minus start", "s", nullable=True),
+        Column("brain_region", "text", "recording target, hemisphere as suffix where known"),
+        Column("hemisphere", "text", "l, r or empty"),
+        Column("target_NM", "text", "target label such as VTA-DA", nullable=True),
+    ),
+)
+
 TABLES: Mapping[str, TableSchema] = MappingProxyType(
     {
         table.name: table
-        for table in (SESSION_INDEX, SESSIONS, SESSIONS_QC, FIBERS, ERRORS, QC_PHOTOMETRY, SESSION_STATUS)
+        for table in (
+            SESSION_INDEX,
+            SESSIONS,
+            SESSIONS_QC,
+            FIBERS,
+            ERRORS,
+            QC_PHOTOMETRY,
+            SESSION_STATUS,
+            SELECTION,
+            RECORDINGS,
+        )
     }
 )
 """All stored tables by name."""

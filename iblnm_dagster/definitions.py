@@ -10,6 +10,7 @@ import dagster as dg
 from iblnm_core.cohort.collect import COLLECTED
 from iblnm_core.root import root_path
 from iblnm_core.session.outputs import OUTPUTS
+from iblnm_dagster.assets.selection import selection
 from iblnm_dagster.assets.tables import build_collected_table, session_status
 from iblnm_dagster.assets.upstream import fibers, session_index, sessions, sessions_qc
 from iblnm_dagster.automation import catalogue_daily, due_sessions, tables_hourly
@@ -55,6 +56,7 @@ def build_defs(
             build_session_step(progress),
             *(build_collected_table(name) for name in COLLECTED),
             session_status,
+            selection,
         ],
         jobs=[
             dg.define_asset_job(
@@ -74,8 +76,8 @@ def build_defs(
             ),
             dg.define_asset_job(
                 "collect",
-                selection=["session_status", *(f"tables/{name}" for name in COLLECTED)],
-                description="Bring the collected tables and the standing of all sessions up to date.",
+                selection=["session_status", *(f"tables/{name}" for name in COLLECTED), "selection", "recordings"],
+                description="Bring the collected tables, the standing of all sessions and the selection up to date.",
             ),
         ],
         schedules=[catalogue_daily, tables_hourly],

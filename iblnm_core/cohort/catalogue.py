@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from iblnm_core.cohort.extended_qc import invalid_entries
+from iblnm_core.cohort.extended_qc import read_extended_qc
 from iblnm_core.errors import InvalidSessionType
 from iblnm_core.schemas import SESSION_INDEX, SESSIONS
 from iblnm_core.session.metadata import session_type_of
@@ -119,7 +119,7 @@ def _catalogue_row(row: Mapping[Any, Any], regions: list[str], region_source: st
         "region_source": region_source,
         "filled_regions": list(row["filled_regions"]),
         "fiber_sides": sides,
-        "invalid_extended_qc": invalid_entries(row["qc"], row["extended_qc"]),
+        "invalid_extended_qc": list(read_extended_qc(row["qc"], row["extended_qc"]).invalid),
     }
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 
 from iblnm_core import errors as error_classes
 from iblnm_core.errors import ConfigurationError, SessionError
-from iblnm_core.schemas import SESSIONS
+from iblnm_core.parameters import SelectionParameters
+from iblnm_core.schemas import RECORDINGS, SESSIONS
 from iblnm_core.vocabulary import ANALYSED_SESSION_TYPES, EXCLUDED_SUBJECTS
 
 ARTEFACT_SESSIONS = frozenset(
@@ -39,8 +40,6 @@ ANALYSIS_BLOCKERS = (
 
 REFERENCE_DISQUALIFIERS = ("MissingRawData", "InsufficientTrials", "TrialsNotInPhotometryTime")
 """Error classes with which the `reference` rule passes over a session of several on one day."""
-
-ANALYSED_TARGETS = ("VTA-DA", "SNc-DA", "DR-5HT", "LC-NE", "NBM-ACh")
 
 FIBER_LISTS = ("brain_region", "hemisphere", "target_NM")
 """Columns of the catalogue that hold one element per fibre."""
@@ -73,7 +72,7 @@ class Selection:
     """Outputs that must stand as ok: a session that was never processed has no errors either."""
     blockers: tuple[str, ...] = ANALYSIS_BLOCKERS
     """Error classes; each stands for its special cases too."""
-    targets: tuple[str, ...] = ANALYSED_TARGETS
+    targets: tuple[str, ...] = SelectionParameters().targets
     """Target labels, of which a session must have one and a recording must be one."""
     minimum_performance: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"training": 0.70}))
     """Smallest fraction of correct trials (0-1) by session type; other types need none."""
@@ -81,6 +80,18 @@ class Selection:
     """Contrasts in percent; a session must have used exactly these."""
     duplicates: DuplicateRule = "resolved"
     """One session per subject and day: the best, or by the `reference` rule the first good one of all by id; or all."""
+
+    @classmethod
+    def of(cls, parameters: SelectionParameters) -> "Selection":
+        """Return the selection that the parameters of a root describe."""
+        return cls(
+            session_types=parameters.session_types,
+            targets=parameters.targets,
+            minimum_performance={"training": parameters.minimum_training_performance},
+            minimum_session_length_s=parameters.minimum_session_length_s,
+            duplicates=parameters.duplicates,
+            excluded_eids=ARTEFACT_SESSIONS if parameters.artefact_sessions == "left_out" else frozenset(),
+        )
 
     def __post_init__(self) -> None:
         unknown = set(self.blockers) - _ERROR_NAMES
@@ -159,6 +170,16 @@ def select(
         masks["duplicates"] = ~_is_in(catalogue["eid"], discarded.index) & catalogue["day_n"].notna().to_numpy()
     sessions = catalogue[_all_of(masks, len(catalogue))].reset_index(drop=True)
     return Selected(sessions, _recordings(sessions, selection.targets), _account(masks, len(catalogue)))
+
+
+def account_table(selected: Selected) -> pd.DataFrame:
+    """Return the account of a selection as the `selection` table: its filters in their order."""
+    return selected.account.assign(position=range(len(selected.account)))
+
+
+def recordings_table(selected: Selected) -> pd.DataFrame:
+    """Return the recordings of a selection as the `recordings` table."""
+    return selected.recordings[RECORDINGS.column_names]
 
 
 def resolve_duplicates(catalogue: pd.DataFrame, bad: Collection[str], n_trials: pd.Series | None = None) -> pd.Series:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iblnm_core.cohort.extended_qc import extended_qc_table, invalid_entries, qc_key, wide_extended_qc
+from iblnm_core.cohort.extended_qc import extended_qc_table, qc_key, read_extended_qc, wide_extended_qc
 from iblnm_core.schemas import SESSIONS_QC
-from iblnm_core.sources.base import json_or_none
+from iblnm_core.sources.values import json_or_none
 from iblnm_core.storage.tables import make_table, read_table, write_table
 
 EID = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -93,27 +93,44 @@ def test_what_values_mean():
         ({"a": [[1], 2]}, "qc_a: a list that begins with list"),
         ({"a": [{"b": 1}]}, "qc_a: a list that begins with dict"),
         ({"a": 10**400}, "qc_a: a number without bounds"),
+        ({"a": (1 << 53) + 1}, "qc_a: a number without bounds"),
+        ({"a": -math.inf}, "qc_a: a number without bounds"),
+    ],
+)
+def test_what_means_nothing_is_named_and_costs_only_itself(content, said):
+    assert read_extended_qc("PASS", json_or_none(content)).invalid == (said,)
+    key = said.partition(":")[0]
+    assert entries_of(content, qc="PASS")[key] == (None, None, [])
+    assert entries_of({**content, "other": 10}, qc="PASS")["qc_other"] == ("PASS", None, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
         ({"a": 10, "_a": 40}, "qc_a: named twice"),
-        ({"session": 10}, "qc_session: named twice"),
+        ({"_a_qc": [], "a": 10, "a_qc": {}}, "qc_a: named twice"),
+        ({"session": 40}, "qc_session: named twice"),
         ([1, 2], "extended_qc: list instead of a mapping"),
         ("text", "extended_qc: str instead of a mapping"),
     ],
 )
-def test_what_means_nothing_is_named_and_costs_only_itself(content, said):
-    assert invalid_entries("PASS", json_or_none(content)) == [said]
-    key = said.partition(":")[0]
-    assert entries_of(content, qc="PASS")[key] == (None, None, [])
-    if isinstance(content, dict):
-        assert entries_of({**content, "other": 10}, qc="PASS")["qc_other"] == ("PASS", None, [])
+def test_what_is_said_twice_costs_nothing_that_is_good(content, said):
+    assert said in read_extended_qc("PASS", json_or_none(content)).invalid
+    assert {outcome for outcome, _, _ in entries_of(content, qc="PASS").values()} == {"PASS"}
+
+
+def test_keys_that_cannot_be_stored_are_spelled_out():
+    assert qc_key("a\x00b\ud800") == r"qc_a\x00b\ud800"
 
 
 @pytest.mark.parametrize("content", [None, {}, ""])
 def test_a_session_without_extended_quality_control_has_its_own_outcome_only(content):
     assert entries_of(content, qc="PASS") == {"qc_session": ("PASS", None, [])}
     assert entries_of(content) == {}
-    assert invalid_entries(None, json_or_none(content)) == []
+    assert read_extended_qc(None, json_or_none(content)).invalid == ()
 
 
+ANY_TEXT = st.text(st.characters())
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -121,14 +138,15 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text(), JSON, max_size=6), st.none() | st.sampled_from(["PASS", "odd"]))
+@given(st.dictionaries(ANY_TEXT, JSON, max_size=6), st.none() | st.sampled_from(["PASS", "odd"]))
 def test_no_content_breaks_the_table(content, qc):
     table = table_of(content, qc)
     assert not table["key"].duplicated().any()
     make_table(SESSIONS_QC, table)
     wide = wide_extended_qc(table)
     assert len(wide) == (len(table) > 0)
-    assert len(invalid_entries(qc, json_or_none(content))) <= len(table)
+    for said in read_extended_qc(qc, json_or_none(content)).invalid:
+        said.encode()
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -146,6 +164,11 @@ def test_the_wide_view_mixes_no_outcomes_with_numbers(tmp_path):
     assert wide["pin_values"].iloc[0] == [3, 0]
     assert wide["pin_values"].isna().tolist() == [False, True]
     assert wide["qc_session"].isna().tolist() == [False, True]
+
+
+def test_no_column_of_the_wide_view_has_two_meanings():
+    wide = wide_extended_qc(table_of({"qc_a": [10, 1], "a_values": 40}))
+    assert wide.loc[EID].to_dict() == {"qc_qc_a": "PASS", "qc_a_values": "FAIL", "further qc_a_values": [1]}
 
 
 def test_no_session_is_an_empty_table():
