@@ -128,7 +128,8 @@ class SelectionParameters:
     """A session must have one of these targets, and a recording must be one."""
     minimum_training_performance: float = 0.70
     """Smallest fraction of correct trials (0-1) of a training session; other types need none."""
-    minimum_session_length_s: float | None = None
+    minimum_session_length_s: float = 0.0
+    """Shorter sessions are left out; 0 keeps also those of unknown length."""
     duplicates: Literal["resolved", "kept", "reference"] = "resolved"
     """One session per subject and day: the best, all, or by the rule of the reference pipeline."""
     artefact_sessions: Literal["left_out", "used"] = "left_out"

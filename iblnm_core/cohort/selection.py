@@ -88,7 +88,7 @@ class Selection:
             session_types=parameters.session_types,
             targets=parameters.targets,
             minimum_performance={"training": parameters.minimum_training_performance},
-            minimum_session_length_s=parameters.minimum_session_length_s,
+            minimum_session_length_s=parameters.minimum_session_length_s or None,
             duplicates=parameters.duplicates,
             excluded_eids=ARTEFACT_SESSIONS if parameters.artefact_sessions == "left_out" else frozenset(),
         )

@@ -156,7 +156,8 @@ def _fiber_rows(subject: Subject) -> list[dict[str, Any]]:
                 "Y-ap_um": anterior,
                 "depth": depth,
                 "theta": tilt,
-                "phi": 0,
+                # a fibre that enters on the midline stays on it
+                "phi": -90 if tilt else 0,
                 "roll": 0,
                 "expression": 1,
                 "fiber_diameter_um": 200,

@@ -139,7 +139,11 @@ def test_the_graph_in_the_readme_is_the_graph():
         drawn |= {(source, target) for source in sources.split(" & ")}
     made = {(source, name) for name in OUTPUTS for source in graph_dependencies(name)}
     tables = {("photometry_qc", "qc"), ("session_errors", "errors"), ("session_errors", "session_status")}
-    assert drawn == made | tables | {("session_index", "sessions"), ("session_index", "sessions_qc")}
+    upstream = {("session_index", "sessions"), ("session_index", "sessions_qc")}
+    chosen = {
+        (source, name) for source in ("sessions", "errors", "session_status") for name in ("recordings", "selection")
+    }
+    assert drawn == made | tables | upstream | chosen
 
 
 def test_the_commands_in_the_pages_exist():

@@ -115,6 +115,41 @@ def test_sessions_by_error(tables):
     assert errors[errors["blocks_analysis"]]["eid"].nunique() == 23
 
 
+def test_what_analyses_use(demo):
+    _, root = demo
+    account = pd.read_parquet(root / "metadata" / "selection.pqt").set_index("filter")
+    assert account["removed_in_order"].to_dict() == {
+        "lists_parallel": 0,
+        "session_types": 3,  # two of habituation, and one of unknown type
+        "excluded_subjects": 1,
+        "excluded_eids": 0,
+        "processed": 20,
+        "blockers": 1,  # incomplete events
+        "targets": 1,  # the unknown subject's
+        "duplicates": 1,
+    }
+    recordings = pd.read_parquet(root / "metadata" / "recordings.pqt")
+    # two of them go when performance and blocks are judged
+    assert recordings["eid"].nunique() == account["left"].iloc[-1] == 57
+    found = recordings.groupby("target_NM").agg(recordings=("eid", "size"), mice=("subject", "nunique"))
+    assert found.to_dict("index") == {
+        "DR-5HT": {"recordings": 12, "mice": 3},
+        "LC-NE": {"recordings": 16, "mice": 3},
+        "NBM-ACh": {"recordings": 17, "mice": 3},
+        "SNc-DA": {"recordings": 15, "mice": 3},
+        "VTA-DA": {"recordings": 16, "mice": 4},
+    }
+
+
+def test_fibres_of_the_cohort_are_where_their_regions_say(demo):
+    _, root = demo
+    fibers = pd.read_parquet(root / "metadata" / "fibers.pqt")
+    midline = fibers["brain_region"].isin(["DR", "MR"])
+    assert set(fibers.loc[midline, "hemisphere"]) == {"midline"}
+    assert set(fibers.loc[~midline, "hemisphere"]) == {"l", "r"}
+    assert fibers["note"].isna().all()
+
+
 def test_sound_recordings_resolve_their_signal(demo, tables):
     _, root = demo
     planted = pd.read_parquet(root / "truth" / "sessions.parquet")
