@@ -15,7 +15,6 @@ from iblnm_core.sources.base import Listing, Rejected, SourceRecord
 from iblnm_core.sources.details import (
     DESCRIPTION,
     LOCATIONS,
-    implanted_fibers,
     is_below,
     protocol_of,
     read_description,
@@ -23,7 +22,7 @@ from iblnm_core.sources.details import (
     regions_of,
 )
 from iblnm_core.sources.downloads import HttpFetcher, NotOnServer, RemoteFile
-from iblnm_core.sources.fibers import FiberRecord, fibers_of_alyx, fibers_of_table
+from iblnm_core.sources.fibers import FiberRecord, fibers_of_alyx, fibers_of_table, implanted_fibers
 from iblnm_core.sources.values import json_or_none, text_or_none, texts_of
 from iblnm_core.storage.atomic import write_bytes
 from iblnm_core.vocabulary import PROJECT, is_safe_name

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from iblnm_core.vocabulary import normalise_region, split_region
-
 DESCRIPTION = "_ibl_experiment.description.yaml"
 LOCATIONS = "alf/photometry/photometryROI.locations.pqt"
 
@@ -23,29 +21,6 @@ def read_rows(path: Path) -> list[dict[str, str]] | None:
     if not rows:
         _logger.warning("%s is left out: no row with a subject; expected a column `subject`", path)
     return rows
-
-
-def implanted_fibers(rows: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Return the fibres of each subject of `fibers.csv`, in the order of the file, as region and side: `VTA l`, `DR midline`.
-
-    In that table positive means left.
-    """
-    found: dict[str, tuple[str, ...]] = {}
-    for row in rows:
-        lateral = _number(row.get("X-ml_um"))
-        side = "midline" if not lateral else "l" if lateral > 0 else "r"
-        region = split_region(normalise_region(row.get("targeted_region") or ""))[0]
-        if region:
-            found[row["subject"]] = (*found.get(row["subject"], ()), f"{region} {side}")
-    return found
-
-
-def _number(text: str | None) -> float:
-    """Return a number of a table, 0 for what is none."""
-    try:
-        return float(text or 0)
-    except ValueError:
-        return 0.0
 
 
 def is_below(path: str) -> bool:

@@ -88,6 +88,21 @@ def fibers_of_table(rows: Sequence[Mapping[str, str]]) -> list[FiberRecord]:
     return records
 
 
+def implanted_fibers(rows: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return the fibres of each subject of `fibers.csv`, in the order of the file, as region and side: `VTA l`, `DR midline`.
+
+    Sides are those of the entries, and a coordinate that is not known is the midline.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        lateral = RIGHT_SIGN_OF_TABLE * (_number(row.get("X-ml_um")) or 0.0)
+        side = "midline" if lateral == 0 else "r" if lateral > 0 else "l"
+        region = split_region(normalise_region(row.get("targeted_region") or ""))[0]
+        if region:
+            found[row["subject"]] = (*found.get(row["subject"], ()), f"{region} {side}")
+    return found
+
+
 def fibers_of_alyx(
     insertions: Iterable[Mapping[str, Any]], trajectories: Iterable[Mapping[str, Any]], subjects: Iterable[str]
 ) -> list[FiberRecord]:

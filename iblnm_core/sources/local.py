@@ -16,14 +16,13 @@ from iblnm_core.identifiers import is_eid
 from iblnm_core.sources.base import Listing, Rejected, SourceRecord
 from iblnm_core.sources.details import (
     DESCRIPTION,
-    implanted_fibers,
     is_below,
     protocol_of,
     read_description,
     read_rows,
     regions_of,
 )
-from iblnm_core.sources.fibers import FiberRecord, fibers_of_table
+from iblnm_core.sources.fibers import FiberRecord, fibers_of_table, implanted_fibers
 from iblnm_core.sources.values import json_or_none, text_or_none, texts_of
 from iblnm_core.vocabulary import is_safe_name
 

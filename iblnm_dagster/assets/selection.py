@@ -8,7 +8,7 @@ import pandas as pd
 from iblnm_core.cohort.selection import Selection, account_table, recordings_table, select
 from iblnm_core.schemas import RECORDINGS, SELECTION
 from iblnm_core.storage.tables import Table, make_table
-from iblnm_dagster.assets.upstream import column_schema, table_result
+from iblnm_dagster.assets.stored import column_schema, table_result
 from iblnm_dagster.resources import RootResource
 
 

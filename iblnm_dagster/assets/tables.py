@@ -8,7 +8,7 @@ import pandas as pd
 from iblnm_core.cohort.collect import COLLECTED, collect
 from iblnm_core.schemas import SESSION_STATUS
 from iblnm_core.storage.tables import Table, make_table
-from iblnm_dagster.assets.upstream import column_schema, table_result
+from iblnm_dagster.assets.stored import table_asset, table_result
 from iblnm_dagster.resources import RootResource
 
 _SHOWN_IDS = 20
@@ -21,21 +21,12 @@ def build_collected_table(name: str) -> dg.AssetsDefinition:
     """Return the asset of one collected table."""
     schema, _ = COLLECTED[name]
 
-    @dg.asset(
-        name=name,
-        key_prefix="tables",
+    @table_asset(
+        schema,
+        "tables",
+        prefix="tables",
         deps=[MADE_FROM[name]],
-        description=schema.description,
-        group_name="tables",
-        kinds={"parquet"},
-        code_version="1",
-        io_manager_key="table_io_manager",
-        metadata={"dagster/column_schema": column_schema(schema)},
-        check_specs=[
-            dg.AssetCheckSpec(
-                f"{name}_complete", asset=["tables", name], description="Every session file could be read."
-            )
-        ],
+        checks={f"{name}_complete": "Every session file could be read."},
     )
     def collected(root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
         result = collect(root.open(), name)
@@ -49,17 +40,14 @@ def build_collected_table(name: str) -> dg.AssetsDefinition:
     return collected
 
 
-@dg.asset(
+@table_asset(
+    SESSION_STATUS,
+    "tables",
     deps=["session_errors"],
-    group_name="tables",
-    kinds={"parquet"},
-    code_version="1",
-    io_manager_key="table_io_manager",
-    metadata={"dagster/column_schema": column_schema(SESSION_STATUS)},
-    check_specs=[
-        dg.AssetCheckSpec("sessions_failed", asset="session_status", description="No session has a fatal error."),
-        dg.AssetCheckSpec("out_of_date", asset="session_status", description="Every session is computed and current."),
-    ],
+    checks={
+        "sessions_failed": "No session has a fatal error.",
+        "out_of_date": "Every session is computed and current.",
+    },
 )
 def session_status(root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
     """Where every session stands: what is stored against what would be made of its inputs now."""

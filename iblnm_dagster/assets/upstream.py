@@ -8,33 +8,11 @@ import pandas as pd
 from iblnm_core.cohort.catalogue import build_catalogue, index_frame
 from iblnm_core.cohort.extended_qc import extended_qc_table
 from iblnm_core.cohort.fibers import fiber_table, side_conflicts
-from iblnm_core.schemas import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC, TableSchema
+from iblnm_core.schemas import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
 from iblnm_core.storage.tables import Table, make_table
 from iblnm_dagster import partitions
+from iblnm_dagster.assets.stored import table_asset, table_result
 from iblnm_dagster.resources import RootResource
-
-
-def column_schema(schema: TableSchema) -> dg.TableSchema:
-    """Return a table's schema as Dagster shows it."""
-    types = {"text": "string", "integer": "int64", "number": "float64", "truth": "bool", "texts": "list<string>"}
-    return dg.TableSchema(
-        [
-            dg.TableColumn(
-                column.name,
-                types[column.kind],
-                f"{column.description} [{column.unit}]" if column.unit else column.description,
-                dg.TableColumnConstraints(nullable=column.nullable),
-            )
-            for column in schema.columns
-        ]
-    )
-
-
-def table_result(table: Table, *checks: dg.AssetCheckResult, **metadata: int) -> dg.MaterializeResult[Table]:
-    """Return a table with a data version that changes exactly when its rows do, and what its checks say."""
-    return dg.MaterializeResult(
-        value=table, data_version=dg.DataVersion(table.content_hash), metadata=metadata, check_results=checks
-    )
 
 
 class ListingConfig(dg.Config):
@@ -44,19 +22,10 @@ class ListingConfig(dg.Config):
     """Read also again what did not change."""
 
 
-@dg.asset(
-    group_name="catalogue",
-    kinds={"parquet"},
-    code_version="1",
-    io_manager_key="table_io_manager",
-    metadata={"dagster/column_schema": column_schema(SESSION_INDEX)},
-    check_specs=[
-        dg.AssetCheckSpec(
-            "records_usable",
-            asset="session_index",
-            description="Every record of the source has a session id and names that can be folder names.",
-        )
-    ],
+@table_asset(
+    SESSION_INDEX,
+    "catalogue",
+    checks={"records_usable": "Every record of the source has a session id and names that can be folder names."},
 )
 def session_index(config: ListingConfig, root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
     """Raw session records as the source has them."""
@@ -73,13 +42,7 @@ def session_index(config: ListingConfig, root: RootResource) -> Iterator[dg.Mate
     yield table_result(table, result, sessions=len(listing.records), rejected=len(listing.rejected))
 
 
-@dg.asset(
-    group_name="catalogue",
-    kinds={"parquet"},
-    code_version="1",
-    io_manager_key="table_io_manager",
-    metadata={"dagster/column_schema": column_schema(SESSIONS)},
-)
+@table_asset(SESSIONS, "catalogue")
 def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> dg.MaterializeResult[Table]:
     """Repair the records to one row per session, the catalogue; register the sessions as partitions."""
     table = make_table(SESSIONS, build_catalogue(session_index))
@@ -96,13 +59,7 @@ def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> 
     return table_result(table, sessions=len(eids), new_sessions=len(new), delisted=len(delisted), subjects=subjects)
 
 
-@dg.asset(
-    group_name="catalogue",
-    kinds={"parquet"},
-    code_version="1",
-    io_manager_key="table_io_manager",
-    metadata={"dagster/column_schema": column_schema(SESSIONS_QC)},
-)
+@table_asset(SESSIONS_QC, "catalogue")
 def sessions_qc(session_index: pd.DataFrame) -> dg.MaterializeResult[Table]:
     """Lay out extended quality control as the database has it, one row per session and key."""
     table = make_table(SESSIONS_QC, extended_qc_table(session_index))
@@ -110,19 +67,10 @@ def sessions_qc(session_index: pd.DataFrame) -> dg.MaterializeResult[Table]:
     return table_result(table, sessions=len(set(table.rows.column("eid").to_pylist())), keys=keys)
 
 
-@dg.asset(
-    group_name="catalogue",
-    kinds={"parquet"},
-    code_version="1",
-    io_manager_key="table_io_manager",
-    metadata={"dagster/column_schema": column_schema(FIBERS)},
-    check_specs=[
-        dg.AssetCheckSpec(
-            "fibers_located",
-            asset="fibers",
-            description="Every implanted fibre has coordinates, and sources agree about its side.",
-        )
-    ],
+@table_asset(
+    FIBERS,
+    "catalogue",
+    checks={"fibers_located": "Every implanted fibre has coordinates, and sources agree about its side."},
 )
 def fibers(root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
     """Lay out the implanted fibres that the source knows: entry, tip and side of each."""

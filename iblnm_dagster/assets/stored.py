@@ -1,0 +1,69 @@
+"""What assets that are stored tables have in common: how they are declared, shown and returned."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import dagster as dg
+
+from iblnm_core.schemas import TableSchema
+from iblnm_core.storage.tables import Table
+
+
+def column_schema(schema: TableSchema) -> dg.TableSchema:
+    """Return a table's schema as Dagster shows it."""
+    types = {"text": "string", "integer": "int64", "number": "float64", "truth": "bool", "texts": "list<string>"}
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.name,
+                types[column.kind],
+                f"{column.description} [{column.unit}]" if column.unit else column.description,
+                dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in schema.columns
+        ]
+    )
+
+
+def table_result(table: Table, *checks: dg.AssetCheckResult, **metadata: int) -> dg.MaterializeResult[Table]:
+    """Return a table with a data version that changes exactly when its rows do, and what its checks say."""
+    return dg.MaterializeResult(
+        value=table, data_version=dg.DataVersion(table.content_hash), metadata=metadata, check_results=checks
+    )
+
+
+def table_asset(
+    schema: TableSchema,
+    group: str,
+    *,
+    prefix: str | None = None,
+    deps: Sequence[str] = (),
+    checks: Mapping[str, str] = MappingProxyType({}),
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Make an asset of a function that yields or returns a stored table as `table_result`.
+
+    Parameters
+    ----------
+    schema : TableSchema
+        Its name is that of the asset.
+    group : str
+    prefix : str, optional
+        Of the asset key.
+    deps : sequence of str
+        Assets that it is made from without loading them.
+    checks : mapping of str to str
+        Names of its checks and what holds when they pass.
+    """
+    key = dg.AssetKey([*([prefix] if prefix else []), schema.name])
+    return dg.asset(
+        key=key,
+        deps=list(deps),
+        description=schema.description,
+        group_name=group,
+        kinds={"parquet"},
+        code_version="1",
+        io_manager_key="table_io_manager",
+        metadata={"dagster/column_schema": column_schema(schema)},
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=holds) for name, holds in checks.items()],
+    )
