@@ -109,12 +109,13 @@ class Catalogue:
                 f"{root.path} has no catalogue yet: materialise session_index and sessions, or use `iblnm run`"
             ) from error
         source = source_of(root)
-        rows = {row["eid"]: _plain_row(row) for row in sessions.to_dict("records")}
         columns = (index["eid"], index["folder"], index["datasets"], index["remote"])
         listed = {
             eid: Listed(source.session_folder(folder), tuple(datasets), tuple(remote))
             for eid, folder, datasets, remote in zip(*columns, strict=True)
         }
+        # the index is written first: between the two a session can be gone from it
+        rows = {row["eid"]: _plain_row(row) for row in sessions.to_dict("records") if row["eid"] in listed}
         return cls(root, rows, listed, source.fetcher)
 
     def tasks(

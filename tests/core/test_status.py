@@ -16,7 +16,9 @@ from iblnm_core.cohort.unavailable import note_availability
 from iblnm_core.cohort.under_way import interrupted_sessions, sessions_under_way
 from iblnm_core.parameters import parameters_from
 from iblnm_core.root import create_root
+from iblnm_core.schemas import SESSION_INDEX
 from iblnm_core.session.pipeline import process_session
+from iblnm_core.storage.tables import make_table, read_table, write_table
 
 TRIALS = "alf/task_00/_ibl_trials.table.pqt"
 
@@ -174,6 +176,16 @@ def test_a_session_that_is_no_longer_listed_keeps_its_results(done):
     assert set(table.loc[gone, "state"]) == {"delisted"}
     assert set(table.loc[gone, "subject"]) == {"mouse"}
     assert root.session_file(gone).is_file()
+
+
+def test_an_index_that_is_newer_than_the_catalogue_is_no_error(done):
+    root, made = done
+    index = read_table(root.path, SESSION_INDEX)
+    write_table(root.path, make_table(SESSION_INDEX, index[index["eid"] != made.eids[0]]))
+    catalogue = Catalogue.load(root)
+    assert list(catalogue.sessions) == made.eids[1:]
+    assert catalogue.due() == []
+    assert states(catalogue)[made.eids[0]] == {"delisted"}
 
 
 def test_what_the_source_could_not_give_says_so_until_it_could(done):

@@ -46,6 +46,8 @@ def world(shared, real_session, tmp_path_factory):
     real = {path.name: path.read_bytes() for path in real_session.rglob("*") if path.is_file()}
     server = AlyxServer(shared / "alyx_responses", contents, {REAL: real})
     for eid, detail in server.details.items():
+        # those of other projects are left out elsewhere; here all sixty are to come through
+        detail["projects"] = [*detail["projects"], PROJECT] if PROJECT not in detail["projects"] else detail["projects"]
         names = {dataset["name"] for dataset in detail["data_dataset_session_related"]}
         # the captured sessions were registered without their recordings
         for collection, name in RECORDING:
@@ -60,9 +62,9 @@ class World:
     def __init__(self, server, folder):
         self.server, self.folder, self.root = server, folder, folder / "root"
 
-    def iblnm(self, *arguments):
+    def iblnm(self, *arguments, home="home"):
         command = [sys.executable, "-c", "from iblnm_dagster.cli import main; main()", *map(str, arguments)]
-        environment = {**os.environ, "HOME": str(self.folder / "home"), "IBLNM_ROOT": str(self.root)}
+        environment = {**os.environ, "HOME": str(self.folder / home), "IBLNM_ROOT": str(self.root)}
         return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
     def table(self, name):
@@ -90,6 +92,7 @@ def test_the_sessions_of_the_server_become_results(world, first_run):
     assert first_run.returncode == 1, first_run.stdout + first_run.stderr
     sessions = world.table("metadata/sessions")
     listed = [row["id"] for row in world.server.listed(f"projects__name,{PROJECT}")]
+    assert len(listed) == 60
     assert set(sessions["eid"]) == set(listed) - {"40154f1d-e9ed-42d3-9635-a822d82329f4"}
     states = world.states()
     assert (states[REAL] == "ok").all()
@@ -221,6 +224,17 @@ def test_a_server_that_is_gone_costs_nothing_that_is_stored(world, first_run):
     assert refused.returncode == 2
     assert "refuses the login" in refused.stderr
     assert refused.stderr.count("\n") == 1
+    assert {path: path.read_bytes() for path in stored} == stored
+
+
+def test_without_a_login_one_message_says_what_to_set(world, first_run):
+    stored = {path: path.read_bytes() for path in world.root.rglob("*.pqt")}
+    for root in (world.root, world.folder / "another"):
+        refused = world.iblnm("run", "--root", root, "--source", "alyx", home="nobody")
+        assert refused.returncode == 2
+        assert refused.stderr.count("\n") == 1
+        assert "ONE.setup(" in refused.stderr
+        assert "iblnm demo" in refused.stderr
     assert {path: path.read_bytes() for path in stored} == stored
 
 
