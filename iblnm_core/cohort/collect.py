@@ -11,10 +11,11 @@ from iblnm_core.cohort.current import stamp_of
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.identifiers import is_eid
 from iblnm_core.root import Root
-from iblnm_core.schemas import ERRORS, QC_PHOTOMETRY, TableSchema
+from iblnm_core.schemas import ERRORS, QC_PHOTOMETRY
 from iblnm_core.session import layout
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import Table, make_table, read_notes, read_table
+from iblnm_core.table_schema import TableSchema
 
 
 @dataclass(frozen=True)

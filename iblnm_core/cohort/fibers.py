@@ -8,9 +8,10 @@ import pandas as pd
 from iblnm_core.parameters import FiberParameters
 from iblnm_core.schemas import FIBERS
 from iblnm_core.sources.fibers import FiberRecord, Trajectory
+from iblnm_core.vocabulary import TABLE_OF_FIBERS
 
 # what was seen beats what was measured, which beats what was meant
-_BEST_FIRST = ("Ephys aligned histology track", "Histology track", "Micro-manipulator", "table of fibres", "Planned")
+_BEST_FIRST = ("Ephys aligned histology track", "Histology track", "Micro-manipulator", TABLE_OF_FIBERS, "Planned")
 
 
 def fiber_table(records: Iterable[FiberRecord], parameters: FiberParameters) -> pd.DataFrame:

@@ -86,16 +86,19 @@ def _digest(value: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
+@cache
 def _ancestry(name: str) -> tuple[str, ...]:
     """Return an output and everything it is made from, in table order."""
     return tuple(candidate for candidate in OUTPUTS if candidate in upstream([name]))
 
 
+@cache
 def code_version(name: str) -> str:
     """Return the code versions that an output depends on, its upstream's included."""
     return ".".join(OUTPUTS[step].code_version for step in _ancestry(name))
 
 
+@cache
 def parameters_digest(name: str, parameters: Parameters) -> str:
     """Return a hash of the parameters that an output depends on."""
     sections = {section for step in _ancestry(name) for section in OUTPUTS[step].parameters}
@@ -110,6 +113,7 @@ def row_digest(name: str, row: Mapping[str, Any]) -> str:
     return _digest({column: row.get(column) for column in sorted(fields)})
 
 
+@cache
 def dataset_kinds(name: str) -> frozenset[str]:
     """Return the kinds of input datasets that an output depends on."""
     return frozenset(kind for step in _ancestry(name) for kind in OUTPUTS[step].datasets)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from iblnm_core.errors import CorruptArtifact, IblnmError
-from iblnm_core.schemas import TableSchema
 from iblnm_core.storage.atomic import atomic_path
+from iblnm_core.table_schema import TableSchema
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,1 +1,1 @@
-"""Assets by concern: the upstream catalogue, the collected tables."""
+"""Assets by concern: the upstream catalogue, the collected tables, the selection for analyses."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from iblnm_core.schemas import TableSchema
 from iblnm_core.storage.tables import Table
+from iblnm_core.table_schema import TableSchema
 
 
 def column_schema(schema: TableSchema) -> dg.TableSchema:

@@ -1,4 +1,4 @@
-"""The upstream assets: the index of raw session records, and the catalogue made of it."""
+"""The upstream assets: what the source says of sessions and fibres, and the catalogue made of it."""
 
 from collections.abc import Iterator
 

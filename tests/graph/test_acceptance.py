@@ -6,8 +6,12 @@ The counts follow from the rules of the cohort. Whoever changes a rule changes t
 import subprocess
 import sys
 
+import dagster as dg
 import pandas as pd
 import pytest
+
+from iblnm_core.rules import RULES
+from iblnm_dagster.instance import open_instance
 
 pytestmark = pytest.mark.graph
 
@@ -113,6 +117,23 @@ def test_sessions_by_error(tables):
     assert "session_errors" not in found
     assert errors[errors["severity"] == "fatal"]["eid"].nunique() == 20
     assert errors[errors["blocks_analysis"]]["eid"].nunique() == 23
+
+
+def test_every_error_is_a_failed_check_of_its_session_and_of_no_other(demo, tables):
+    _, root = demo
+    expected = tables["errors"].groupby("rule")["eid"].agg(set).to_dict()
+    with open_instance(root / "dagster") as instance:
+        for rule in RULES.values():
+            key = dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name)
+            records = instance.event_log_storage.get_asset_check_execution_history(key, limit=1000)
+            judged = [record.event.dagster_event.event_specific_data for record in records if record.event]
+            latest = {}
+            for evaluation in judged:
+                # the latest first
+                latest.setdefault(getattr(evaluation, "partition", None), getattr(evaluation, "passed", None))
+            assert {eid for eid, passed in latest.items() if passed is False} == expected.get(rule.name, set()), (
+                rule.name
+            )
 
 
 def test_what_analyses_use(demo):

@@ -1,0 +1,101 @@
+"""What a table schema is: columns, types, units, meaning, null rule. Which tables there are stands in `schemas`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandera.pandas as pandera
+    import pyarrow as pa
+
+Kind = Literal["text", "integer", "number", "truth", "texts"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a stored table.
+
+    Attributes
+    ----------
+    name : str
+    kind : {'text', 'integer', 'number', 'truth', 'texts'}
+        `texts` is a list of texts, whose elements may be null.
+    description : str
+    unit : str
+        Empty for what has none.
+    nullable : bool
+    """
+
+    name: str
+    kind: Kind
+    description: str
+    unit: str = ""
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """One stored table.
+
+    Attributes
+    ----------
+    name : str
+    path : PurePosixPath
+        Below the root.
+    description : str
+    key : tuple of str
+        Columns that identify a row; rows are stored in their order.
+    columns : tuple of Column
+    unique : bool
+        Whether the key occurs once.
+    """
+
+    name: str
+    path: PurePosixPath
+    description: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    unique: bool = True
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns in stored order."""
+        return [column.name for column in self.columns]
+
+    def arrow(self) -> "pa.Schema":
+        """Return the schema as stored in parquet."""
+        import pyarrow as pa
+
+        types = {
+            "text": pa.string(),
+            "integer": pa.int64(),
+            "number": pa.float64(),
+            "truth": pa.bool_(),
+            "texts": pa.list_(pa.string()),
+        }
+        return pa.schema([pa.field(c.name, types[c.kind], nullable=c.nullable) for c in self.columns])
+
+    def pandera(self) -> "pandera.DataFrameSchema":
+        """Return the schema that frames are held against before they are written."""
+        import pandera.pandas as pandera
+
+        types: Mapping[Kind, Any] = {
+            "text": str,
+            "integer": "Int64",
+            "number": "float64",
+            "truth": "boolean",
+            "texts": object,
+        }
+        columns = {
+            c.name: pandera.Column(
+                types[c.kind],
+                nullable=c.nullable,
+                coerce=c.kind in {"integer", "truth", "number"},
+                title=c.unit,
+                description=c.description,
+            )
+            for c in self.columns
+        }
+        unique = list(self.key) if self.unique else None
+        return pandera.DataFrameSchema(columns, strict=True, ordered=True, unique=unique, name=self.name)
