@@ -120,7 +120,7 @@ def measure(what, root, records, added):
     report(root, write_results(root))
     print(f"{what}: {len(records):,} sessions")
     cursor = None
-    for name in ("first tick, nothing due", "nothing changed"):
+    for name in ("nothing changed, no memo yet", "nothing changed"):
         seconds, result = tick(root, cursor)
         cursor = result.cursor or cursor
         print(f"  {name:<28}{seconds:8.1f} s{len(result.run_requests):4} runs")

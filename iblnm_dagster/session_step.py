@@ -130,6 +130,8 @@ class _SessionRun:
                 in_use.discard(Path(outcome.task.folder))
                 self._evict(in_use, seconds_between=_SECONDS_BETWEEN_EVICTIONS)
         self._evict(in_use)
+        # so that the next tick of the sensor need not open what this run has just written
+        self.catalogue.due(eids=self.had)
         note_availability(self.root, self.unavailable, self.had)
         if self.failed or self.unavailable:
             raise dg.Failure(_summary(self.failed, self.unavailable, len(tasks)), allow_retries=False)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -156,7 +156,7 @@ class Catalogue:
             listed.folder / RemoteFile.from_text(text).path for listed in self.listed.values() for text in listed.remote
         ]
 
-    def due(self, reading_s: float = math.inf) -> list[str]:
+    def due(self, reading_s: float = math.inf, eids: Collection[str] | None = None) -> list[str]:
         """Return the sessions of which something would be computed now, in catalogue order.
 
         Parameters
@@ -164,11 +164,16 @@ class Catalogue:
         reading_s : float
             A dataset whose time is new and whose size is not is read, to see whether its content is new; after so many seconds it
             counts as new unread, s.
+        eids : collection of str, optional
+            Look at these sessions only.
         """
         known, due = read_current(self.root), []
-        current: dict[str, Look] = {}
+        looked_at = self.sessions.keys() if eids is None else self.sessions.keys() & set(eids)
+        current = {eid: look for eid, look in known.items() if eid in self.sessions and eid not in looked_at}
         start = noted = time.monotonic()
         for eid in self.sessions:
+            if eid not in looked_at:
+                continue
             # taken before looking: what changes meanwhile is news at the next look
             look: Look = [stamp_of(self.root.session_file(eid)), self.state(eid)]
             contents = time.monotonic() < start + reading_s

@@ -71,6 +71,18 @@ def test_another_look_opens_only_what_changed(done, monkeypatch):
     assert opened == [made.eids[1]]
 
 
+def test_a_look_at_some_sessions_keeps_what_is_known_of_the_others(done, monkeypatch):
+    root, made = done
+    opened = count_opened(monkeypatch)
+    assert Catalogue.load(root).due(eids=made.eids[:1]) == []
+    assert Catalogue.load(root).due(eids=[*made.eids[1:2], "of another root"]) == []
+    assert opened == made.eids[:2]
+    assert sorted(read_current(root)) == made.eids[:2]
+    shorten(made.folders[made.eids[0]] / TRIALS)
+    assert Catalogue.load(root).due(eids=made.eids[:1]) == made.eids[:1]
+    assert sorted(read_current(root)) == made.eids[1:2]
+
+
 def test_a_look_that_is_cut_short_was_not_in_vain(done, monkeypatch):
     root, made = done
     monkeypatch.setattr(status_module, "_NOTE_EVERY_S", 0.0)

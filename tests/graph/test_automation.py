@@ -7,6 +7,7 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
+from iblnm_core.cohort.current import read_current
 from iblnm_core.root import create_root
 from iblnm_dagster.automation import Attempt, plan_tick, run_requests
 from iblnm_dagster.definitions import build_defs
@@ -66,6 +67,8 @@ def test_news_run_once_and_changes_run_alone(automated):
     (request,) = first.run_requests
     assert request.tags["dagster/asset_partition_range_start"] == min(made.eids)
     assert request.tags["dagster/asset_partition_range_end"] == max(made.eids)
+    # the run has noted what it left current: the next tick opens no session file
+    assert sorted(read_current(graph.root)) == sorted(made.eids)
     quiet = graph.runs()
     assert not quiet.run_requests
     assert quiet.skip_message == "nothing is due"
