@@ -1,11 +1,13 @@
 """The worker pool: every task has exactly one outcome, and no worker outlives the iteration."""
 
+import contextlib
 import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
@@ -18,14 +20,12 @@ pytestmark = pytest.mark.faults
 
 
 def workers_of_this_process():
-    """Processes of pools, without the fork server and the tracker that Python keeps."""
+    """Children of the fork server: other tests' browsers and servers may run below this process as well."""
     found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if process.parent() and process.parent().pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+    for process in psutil.Process(forkserver._forkserver._forkserver_pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
-        except psutil.Error:
-            continue
     return found
 
 
@@ -51,6 +51,7 @@ def test_tasks_are_taken_only_as_workers_need_them():
     outcomes = run_tasks(tasks.sleep_and_return, source, workers=2)
     next(outcomes)
     assert next(taken) <= 6
+    assert len(workers_of_this_process()) == 2
     outcomes.close()
     assert gone_within(5, workers_of_this_process)
 
