@@ -39,7 +39,14 @@ its session; what was stored of them before is removed. An *advisory* one is a w
 in `metadata/errors.pqt`, so that an analysis can leave the session out. What to do about them: [failures](failures.md)."""
 
 _KINDS: Mapping[Kind, str] = MappingProxyType(
-    {"text": "text", "integer": "int64", "number": "float64", "truth": "bool", "texts": "list of text"}
+    {
+        "text": "text",
+        "integer": "int64",
+        "number": "float64",
+        "truth": "bool",
+        "texts": "list of text",
+        "numbers": "list of float64",
+    }
 )
 
 
@@ -97,7 +104,9 @@ _TRIALS = MappingProxyType(
         "feedback_times": ("reward valve or error noise", "s"),
         "choice": ("-1 right, +1 left, 0 no choice; absent in sessions without choices", ""),
         "feedbackType": ("1 reward, -1 error", ""),
-        "probabilityLeft": ("probability of a stimulus on the left in this block", ""),
+        "probabilityLeft": ("probability of a stimulus on the left in this block; repaired, or unknown", ""),
+        "probabilityLeft_original": ("the same as recorded", ""),
+        "block_repaired": ("whether the two differ", ""),
         "stim_side": ("left or right", ""),
         "contrast": ("stimulus contrast, unsigned", "%"),
         "signed_contrast": ("negative on the left; at zero contrast the sign bit carries the side", "%"),
@@ -124,7 +133,8 @@ def _trials_part() -> FilePart:
     datasets = []
     for name in TRIAL_COLUMNS:
         description, unit = _TRIALS[name]
-        datasets.append(Entry(name, "text" if name == "stim_side" else "float64", description, "(n,)", unit))
+        kind = {"stim_side": "text", "block_repaired": "bool"}.get(name, "float64")
+        datasets.append(Entry(name, kind, description, "(n,)", unit))
     return FilePart("trials", "One entry per trial; times in the session clock.", tuple(datasets))
 
 
@@ -143,6 +153,41 @@ def _qc_part() -> FilePart:
     )
 
 
+def _performance_part() -> FilePart:
+    columns = [column for column in TABLES["performance"].columns if column.name != "eid"]
+    lists = [column for column in columns if column.kind in {"texts", "numbers"}]
+    return FilePart(
+        "performance",
+        "The session's row of `data/performance.pqt`.",
+        tuple(Entry(c.name, "text" if c.kind == "texts" else "float64", c.description, "(k,)", c.unit) for c in lists),
+        tuple(Entry(c.name, _KINDS[c.kind], c.description, unit=c.unit) for c in columns if c not in lists),
+    )
+
+
+def _wheel_part() -> FilePart:
+    return FilePart(
+        "wheel/responses",
+        "Velocity of the wheel from stimulus to feedback. Rows are as wide as the longest trial; not a number after a "
+        "trial's own end, and for trials that are not completely recorded.",
+        (Entry("velocity", "float32", "sample k is k / fs after the stimulus", "(n, w)", "rad/s"),),
+        (
+            Entry("fs", "int64", "sampling rate", unit="Hz"),
+            Entry("t0_event", "text", "event at which a row starts"),
+            Entry("t1_event", "text", "event at which it ends"),
+        ),
+    )
+
+
+def _regressors_part() -> FilePart:
+    columns = {column.name: column for column in TABLES["trial_regressors"].columns}
+    names = ("reaction_time", "movement_time", "response_time", "peak_velocity")
+    return FilePart(
+        "trial_regressors",
+        "What the rows of `results/responses/trial_regressors.pqt` have beside the columns of `trials`.",
+        tuple(Entry(name, "float64", columns[name].description, "(n,)", columns[name].unit) for name in names),
+    )
+
+
 def _errors_part() -> FilePart:
     columns = {column.name: column for column in ERRORS.columns}
     datasets = tuple(
@@ -156,6 +201,7 @@ def _errors_part() -> FilePart:
 FILE_PARTS: tuple[FilePart, ...] = (
     _metadata_part(),
     _trials_part(),
+    _performance_part(),
     _qc_part(),
     FilePart(
         "photometry/REGION/preprocessed",
@@ -201,6 +247,8 @@ FILE_PARTS: tuple[FilePart, ...] = (
             _FIBER_INDEX,
         ),
     ),
+    _wheel_part(),
+    _regressors_part(),
     _errors_part(),
     FilePart("verdicts", "The rules that hold.", (Entry("passed", "text", "names of the rules", "(r,)"),)),
     FilePart(

@@ -137,6 +137,14 @@ class IncompleteEventTimes(SessionError):
     """An event is missing, or unknown in too many trials."""
 
 
+class BlockStructureBug(SessionError):
+    """The recorded block probabilities are not those that the task gave."""
+
+
+class MissingBlockInfo(SessionError):
+    """The task's plan of its blocks is unknown, so that doubtful blocks cannot be repaired."""
+
+
 class SignalNotFinite(SessionError):
     """The signal holds values that are not numbers."""
 

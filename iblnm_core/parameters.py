@@ -42,6 +42,10 @@ class TrialParameters:
     """Fewer trials than this stop the responses."""
     minimum_event_completeness: float = 0.9
     """Smallest share of trials (0-1) in which a response event must be known."""
+    minimum_block_length: int = 10
+    """A shorter block, the last one aside, is doubtful."""
+    doubtful_blocks_without_plan: Literal["unknown", "as_recorded"] = "unknown"
+    """Block probabilities of a session whose blocks are doubtful and cannot be repaired."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,53 @@ class ResponseParameters:
 
 
 @dataclass(frozen=True)
+class PsychometricParameters:
+    """Fits of the psychometric function."""
+
+    no_go_trials: Literal["left_out", "not_right"] = "left_out"
+    """Trials without a choice: left out, or counted as not rightward."""
+    minimum_levels: int = 4
+    """With fewer contrast levels there is no fit: it has four parameters."""
+    bias_bounds: tuple[float, float] = (-50.0, 50.0)
+    """Percent contrast."""
+    threshold_bounds: tuple[float, float] = (10.0, 50.0)
+    """Percent contrast."""
+    lapse_bounds: tuple[float, float] = (0.0, 0.2)
+
+    @property
+    def bounds(self) -> tuple[tuple[float, float], ...]:
+        """Lower and upper bound of bias, threshold, lapse to the right and lapse to the left."""
+        return self.bias_bounds, self.threshold_bounds, self.lapse_bounds, self.lapse_bounds
+
+
+@dataclass(frozen=True)
+class PerformanceParameters:
+    """How well the mouse does the task."""
+
+    easy_contrast: float = 50.0
+    """Trials of at least this contrast (percent) are easy."""
+    unbiased_fit: Literal["after_repair", "before_repair"] = "after_repair"
+    """Whether the fit to the unbiased block uses the repaired blocks or those recorded."""
+    minimum_block_trials: int = 10
+    """Fewer trials of one probability get no fit."""
+
+
+@dataclass(frozen=True)
+class WheelParameters:
+    """From the wheel's position to its velocity in every trial."""
+
+    sampling_rate_hz: float = 100.0
+    cutoff_hz: float = 20.0
+    filter_order: int = 8
+    alignment: Literal["interpolated", "next_sample"] = "interpolated"
+    """Velocity interpolated at stimulus + k / rate, or taken from the first sample at or after the stimulus on."""
+    completeness: Literal["own_end", "longest_trial"] = "own_end"
+    """A trial must be recorded to its own end, or for as long as the longest trial."""
+    times: Literal["float64", "float32"] = "float64"
+    """Precision of the sample times."""
+
+
+@dataclass(frozen=True)
 class SelectionParameters:
     """Which sessions and recordings cohort analyses use."""
 
@@ -149,6 +200,9 @@ class Parameters:
     bleaching_fit: BleachingFitParameters = field(default_factory=BleachingFitParameters)
     preprocessing: PreprocessingParameters = field(default_factory=PreprocessingParameters)
     responses: ResponseParameters = field(default_factory=ResponseParameters)
+    psychometric: PsychometricParameters = field(default_factory=PsychometricParameters)
+    performance: PerformanceParameters = field(default_factory=PerformanceParameters)
+    wheel: WheelParameters = field(default_factory=WheelParameters)
     selection: SelectionParameters = field(default_factory=SelectionParameters)
 
     def digest(self, sections: tuple[str, ...]) -> str:
@@ -163,6 +217,7 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
         "default": Parameters(),
         "reference": Parameters(
             metadata=MetadataParameters(midline_and_bilateral_fibers="missing", over_midnight="invalid"),
+            trials=TrialParameters(doubtful_blocks_without_plan="as_recorded"),
             photometry=PhotometryParameters(
                 session_bounds="first_and_last_trial", band_pairing="position", invalid_frames="used"
             ),
@@ -171,6 +226,9 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
             ),
             preprocessing=PreprocessingParameters(bleaching_padding_s=None, longest_bridged_gap_s=None),
             responses=ResponseParameters(alignment="next_sample"),
+            psychometric=PsychometricParameters(no_go_trials="not_right", minimum_levels=1),
+            performance=PerformanceParameters(easy_contrast=0.5, unbiased_fit="before_repair"),
+            wheel=WheelParameters(alignment="next_sample", completeness="longest_trial", times="float32"),
             selection=SelectionParameters(duplicates="kept", artefact_sessions="used"),
         ),
     }

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from iblnm_core.errors import (
     AmbiguousRegionMapping,
     BandInversion,
+    BlockStructureBug,
     CorruptDataset,
     DataNotListed,
     DegenerateSignal,
@@ -29,6 +30,7 @@ from iblnm_core.errors import (
     InvalidSubject,
     InvalidTargetNM,
     LedStateGap,
+    MissingBlockInfo,
     MissingBrainRegion,
     MissingExtractedData,
     MissingHemisphere,
@@ -113,7 +115,8 @@ def _advisory(*errors: type[SessionError], blocks_analysis: bool = False) -> tup
 
 
 _SIGNAL = ("preprocessed_signal", "responses")
-_EVERYTHING = ("trials", "photometry_qc", *_SIGNAL)
+_BEHAVIOUR = ("trials", "task_performance", "wheel_velocity", "trial_regressors")
+_EVERYTHING = (*_BEHAVIOUR, "photometry_qc", *_SIGNAL)
 
 _RULES = (
     Rule(
@@ -188,19 +191,27 @@ _RULES = (
         "trials_available",
         "trials",
         "The trial table exists once and can be read.",
-        _fatal(MissingRawData, MissingExtractedData, CorruptDataset, MultipleCollections, stops=("trials", *_SIGNAL)),
+        _fatal(
+            MissingRawData, MissingExtractedData, CorruptDataset, MultipleCollections, stops=(*_BEHAVIOUR, *_SIGNAL)
+        ),
     ),
     Rule(
         "enough_trials",
         "trials",
-        "There are enough trials to average responses over.",
-        _fatal(InsufficientTrials, stops=("responses",)),
+        "There are enough trials to average responses over, and to fit performance.",
+        _fatal(InsufficientTrials, stops=("responses", "task_performance")),
     ),
     Rule(
         "event_times_complete",
         "trials",
         "Every response event is known in nearly all trials.",
         _advisory(IncompleteEventTimes, blocks_analysis=True),
+    ),
+    Rule(
+        "block_structure",
+        "trials",
+        "The recorded block probabilities are those that the task gave.",
+        (*_advisory(BlockStructureBug), *_advisory(MissingBlockInfo, blocks_analysis=True)),
     ),
     Rule(
         "photometry_available",
@@ -247,6 +258,15 @@ _RULES = (
         "preprocessed_signal",
         "The corrected signal could be computed and varies.",
         _fatal(DegenerateSignal, stops=_SIGNAL),
+    ),
+    Rule(
+        "wheel_available",
+        "wheel_velocity",
+        "Position and times of the wheel exist once, can be read and belong together.",
+        tuple(
+            Consequence(error, Severity.FATAL, frozenset({"wheel_velocity"}))
+            for error in (MissingRawData, MissingExtractedData, CorruptDataset, MultipleCollections)
+        ),
     ),
     Rule(
         "no_unexpected_error",

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandera.pandas as pandera
     import pyarrow as pa
 
-Kind = Literal["text", "integer", "number", "truth", "texts"]
+Kind = Literal["text", "integer", "number", "truth", "texts", "numbers"]
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Column:
     Attributes
     ----------
     name : str
-    kind : {'text', 'integer', 'number', 'truth', 'texts'}
-        `texts` is a list of texts, whose elements may be null.
+    kind : {'text', 'integer', 'number', 'truth', 'texts', 'numbers'}
+        `texts` is a list of texts, whose elements may be null; `numbers` is a list of numbers.
     description : str
     unit : str
         Empty for what has none.
@@ -73,6 +73,7 @@ class TableSchema:
             "number": pa.float64(),
             "truth": pa.bool_(),
             "texts": pa.list_(pa.string()),
+            "numbers": pa.list_(pa.float64()),
         }
         return pa.schema([pa.field(c.name, types[c.kind], nullable=c.nullable) for c in self.columns])
 
@@ -86,6 +87,7 @@ class TableSchema:
             "number": "float64",
             "truth": "boolean",
             "texts": object,
+            "numbers": object,
         }
         columns = {
             c.name: pandera.Column(

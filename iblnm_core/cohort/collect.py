@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 
 from iblnm_core.cohort.current import stamp_of
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.identifiers import is_eid
 from iblnm_core.root import Root
-from iblnm_core.schemas import ERRORS, QC_PHOTOMETRY
+from iblnm_core.schemas import ERRORS, PERFORMANCE, QC_PHOTOMETRY, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS
 from iblnm_core.session import layout
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import Table, make_table, read_notes, read_table
@@ -48,8 +49,41 @@ def _qc(file: SessionFile) -> pd.DataFrame:
     return rows.assign(eid=file.eid) if len(rows) else rows
 
 
+def _performance(file: SessionFile) -> pd.DataFrame:
+    if "performance" not in file:
+        return pd.DataFrame()
+    row = layout.read_performance(file)
+    return pd.DataFrame({name: [value] for name, value in row.items()})
+
+
+def _trials(file: SessionFile) -> pd.DataFrame:
+    if "trials" not in file:
+        return pd.DataFrame()
+    session = layout.read_metadata(file)
+    keys = {name: session[name] for name in ("subject", "session_n", "session_type")}
+    trials = layout.read_trials(file)
+    rows = trials.assign(eid=file.eid, trial=np.arange(len(trials)), **keys)
+    return rows.reindex(columns=TRIALS.column_names)
+
+
+def _regressors(file: SessionFile) -> pd.DataFrame:
+    return layout.read_regressors(file) if "trial_regressors" in file else pd.DataFrame()
+
+
+def _timings(file: SessionFile) -> pd.DataFrame:
+    rows = _regressors(file)
+    return rows[TRIAL_TIMING.column_names] if len(rows) else rows
+
+
 COLLECTED: Mapping[str, tuple[TableSchema, Callable[[SessionFile], pd.DataFrame]]] = MappingProxyType(
-    {"errors": (ERRORS, _errors), "qc_photometry": (QC_PHOTOMETRY, _qc)}
+    {
+        "errors": (ERRORS, _errors),
+        "qc_photometry": (QC_PHOTOMETRY, _qc),
+        "performance": (PERFORMANCE, _performance),
+        "trials": (TRIALS, _trials),
+        "trial_timing": (TRIAL_TIMING, _timings),
+        "trial_regressors": (TRIAL_REGRESSORS, _regressors),
+    }
 )
 """Collected tables: their schema, and how their rows are read from a session file."""
 
@@ -96,9 +130,13 @@ def session_files(root: Root) -> dict[str, Path]:
 
 
 def _stacked(frames: Iterable[pd.DataFrame], schema: TableSchema) -> pd.DataFrame:
-    filled = [frame for frame in frames if len(frame)]
+    import pyarrow as pa
+
+    filled = [frame.reindex(columns=schema.column_names) for frame in frames if len(frame)]
     if not filled:
         return pd.DataFrame(columns=schema.column_names)
-    # concatenating frames lets an all-null column of one change the type of the others
-    rows = [row for frame in filled for row in frame.to_dict("records")]
-    return pd.DataFrame(rows, columns=schema.column_names)
+    # concatenated as frames, an all-null column of one would change the type of the others; nulls are judged later
+    types = pa.schema([field.with_nullable(True) for field in schema.arrow()])
+    tables = [pa.Table.from_pandas(frame, schema=types, preserve_index=False) for frame in filled]
+    rows: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+    return rows

@@ -35,6 +35,7 @@ ANALYSIS_BLOCKERS = (
     "TrialsNotInPhotometryTime",
     "QCValidationError",
     "AmbiguousRegionMapping",
+    "MissingBlockInfo",
 )
 """Error classes with which a session is of no use to analyses."""
 
@@ -72,6 +73,8 @@ class Selection:
     """Outputs that must stand as ok: a session that was never processed has no errors either."""
     blockers: tuple[str, ...] = ANALYSIS_BLOCKERS
     """Error classes; each stands for its special cases too."""
+    blocking_stages: tuple[str, ...] = ("query_database", "photometry", "task", "all")
+    """Stages whose errors count: a missing wheel is no reason to do without a recording."""
     targets: tuple[str, ...] = SelectionParameters().targets
     """Target labels, of which a session must have one and a recording must be one."""
     minimum_performance: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"training": 0.70}))
@@ -253,7 +256,8 @@ def _soundness_masks(
         n_sound = sound.groupby("eid")["asset"].nunique()
         masks["processed"] = _is_in(catalogue["eid"], n_sound.index[n_sound == len(required)])
     if selection.blockers:
-        masks["blockers"] = ~_is_in(catalogue["eid"], _sessions_with(errors, selection.blockers))
+        counting = errors[_is_in(errors["stage"], selection.blocking_stages)]
+        masks["blockers"] = ~_is_in(catalogue["eid"], _sessions_with(counting, selection.blockers))
     return masks
 
 

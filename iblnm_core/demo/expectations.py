@@ -61,7 +61,7 @@ class Plant:
 
 
 NO_SIGNAL = frozenset({"preprocessed_signal", "responses"})
-NO_TRIALS = NO_SIGNAL | {"trials", "task_performance", "wheel_velocity"}
+NO_TRIALS = NO_SIGNAL | {"trials", "task_performance", "wheel_velocity", "trial_regressors"}
 
 
 def trials_error(error_type: str, pattern: str, *, fatal: bool = True) -> ExpectedError:

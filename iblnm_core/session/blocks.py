@@ -1,13 +1,100 @@
-"""Blocks of constant stimulus probability: their lengths, and what they were planned to be. Arrays only."""
+"""Blocks of constant stimulus probability: their lengths, what they were planned to be, and the repair of wrong ones."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from iblnm_core.errors import BlockStructureBug, MissingBlockInfo, SessionError
+from iblnm_core.parameters import TrialParameters
 
 Array = NDArray[np.float64]
 
 UNBIASED = 0.5
+BLOCK_SESSION_TYPES = frozenset({"biased", "ephys"})
+"""Session types whose task has blocks of biased probability."""
+
+
+@dataclass(frozen=True)
+class JudgedBlocks:
+    """The block probabilities of a session to go on with, and what was wrong with those recorded.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float64, (n,)
+        Probability of a stimulus on the left, by trial; not a number where it cannot be known.
+    errors : tuple of SessionError
+    """
+
+    probabilities: Array
+    errors: tuple[SessionError, ...] = ()
+
+
+def judge_blocks(
+    trials: pd.DataFrame, session_type: str | None, plan: str | None, eid: str, parameters: TrialParameters
+) -> JudgedBlocks:
+    """Judge the recorded block probabilities and repair them where they are wrong.
+
+    See `docs/methods/trials.md`.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        `probabilityLeft` and `stim_side` by trial; at least one.
+    session_type : str or None
+    plan : str or None
+        The task's plan of its blocks, JSON: `lengths` and `probabilities`.
+    eid : str
+    parameters : TrialParameters
+    """
+    recorded = trials["probabilityLeft"].to_numpy(np.float64)
+    if session_type == "training":
+        if (recorded == UNBIASED).all():
+            return JudgedBlocks(recorded)
+        error = BlockStructureBug(
+            "Training session has non-uniform probabilityLeft",
+            measured=int((recorded != UNBIASED).sum()),
+            threshold=0,
+        )
+        return JudgedBlocks(np.full(len(recorded), UNBIASED), (error,))
+    shortest = shortest_block(recorded)
+    if session_type not in BLOCK_SESSION_TYPES or shortest >= parameters.minimum_block_length:
+        return JudgedBlocks(recorded)
+    n_blocks = len(block_lengths(recorded))
+    found = f"Min block length: {shortest}, n_blocks: {n_blocks}"
+    limits = {"measured": shortest, "threshold": parameters.minimum_block_length}
+    if plan is None:
+        unknown = parameters.doubtful_blocks_without_plan == "unknown"
+        errors = (BlockStructureBug(found, **limits), MissingBlockInfo(eid))
+        return JudgedBlocks(np.full(len(recorded), np.nan) if unknown else recorded, errors)
+    content = json.loads(plan)
+    on_left = trials["stim_side"].to_numpy() == "left"
+    planned = planned_probabilities(content["lengths"], on_left, tuple(content["probabilities"]))
+    # a plan can end before the session
+    n = min(len(planned), len(recorded))
+    repaired = np.concatenate([planned[:n], recorded[n:]])
+    if (repaired == recorded).all():
+        return JudgedBlocks(recorded)
+    text = f"{found}; probabilityLeft is not as planned in {int((repaired != recorded).sum())} trials"
+    return JudgedBlocks(repaired, (BlockStructureBug(text, **limits),))
+
+
+def blocks_state(trials: pd.DataFrame) -> str:
+    """Return how a session's blocks came to be: `as recorded`, `repaired`, `unknown`, or `none` without such a task.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        Trials of the session file.
+    """
+    if "probabilityLeft" not in trials:
+        return "none"
+    if "block_repaired" in trials and trials["block_repaired"].any():
+        return "repaired"
+    return "unknown" if trials["probabilityLeft"].isna().all() else "as recorded"
 
 
 def block_lengths(probabilities: Array) -> NDArray[np.int64]:
@@ -38,7 +125,7 @@ def shortest_block(probabilities: Array) -> int:
 
 
 def planned_probabilities(
-    lengths: Sequence[int], positions: Sequence[float], probability_set: tuple[float, float], n_trials: int
+    lengths: Sequence[int], on_left: NDArray[np.bool_], probability_set: tuple[float, float]
 ) -> Array:
     """Return the probability of each trial from the plan of the task.
 
@@ -50,25 +137,24 @@ def planned_probabilities(
     ----------
     lengths : sequence of int
         Planned block lengths, the unbiased one first.
-    positions : sequence of float
-        Planned stimulus positions by trial, degrees; the smaller one is left.
+    on_left : ndarray of bool, (n,)
+        Whether the stimulus was on the left, by trial.
     probability_set : tuple of float
         The two probabilities of a stimulus on the left.
-    n_trials : int
 
     Returns
     -------
     ndarray of float64, (m,)
-        m is smaller than `n_trials` when the plan ends before the session.
+        m is smaller than n when the plan ends before the session.
     """
-    places = np.repeat(np.arange(len(lengths)), lengths)
+    places = np.repeat(np.arange(len(lengths)), lengths)[: len(on_left)]
     low, high = sorted(probability_set)
-    on_left = np.asarray(positions, np.float64) == min(positions, default=0.0)
-    n = min(len(places), len(on_left))
-    odd, even = (places[:n] % 2 == 1), (places[:n] % 2 == 0) & (places[:n] > 0)
+    odd, even = (places % 2 == 1), (places % 2 == 0) & (places > 0)
+    sides = on_left[: len(places)]
     # evidence for more left stimuli in the odd blocks than in the even ones
-    excess = (on_left[:n][odd] - UNBIASED).sum() - (on_left[:n][even] - UNBIASED).sum()
+    excess = (sides[odd] - UNBIASED).sum() - (sides[even] - UNBIASED).sum()
     first, second = (high, low) if excess > 0 else (low, high)
     by_block = np.where(np.arange(len(lengths)) % 2 == 1, first, second)
     by_block[:1] = UNBIASED
-    return by_block[places][:n_trials]
+    planned: Array = by_block[places]
+    return planned

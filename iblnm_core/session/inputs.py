@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from iblnm_core.errors import (
     CorruptDataset,
@@ -20,7 +22,7 @@ from iblnm_core.session.fingerprint import InputFile
 from iblnm_core.session.outputs import DATASET_KINDS
 from iblnm_core.sources.downloads import Fetcher, NotOnServer, RemoteFile
 
-EXISTENCE_ONLY = frozenset({"raw_task"})
+EXISTENCE_ONLY = frozenset({"raw_task", "raw_encoder"})
 """Kinds whose presence matters, not their content."""
 
 PRESENT = "present"
@@ -146,6 +148,23 @@ class SessionInputs:
             self._digest(path)
             del self._contents[path]
         return table
+
+    def array(self, kind: str) -> NDArray[np.float64]:
+        """Read a numpy dataset as float64; errors as `table`."""
+        path = self._single(kind)
+        content = self._read(path)
+        try:
+            values = np.load(io.BytesIO(content), allow_pickle=False)
+            numbers: NDArray[np.float64] = values.astype(np.float64)
+        except (ValueError, EOFError, OSError, TypeError, AttributeError) as error:
+            raise CorruptDataset(
+                f"{path}: {type(error).__name__}: {str(error).splitlines()[0]}; expected a numpy array of numbers",
+                measured=f"{len(content)} bytes",
+            ) from error
+        finally:
+            self._digest(path)
+            del self._contents[path]
+        return numbers
 
     def columns(self, kind: str) -> tuple[str, ...]:
         """Return the column names of a parquet dataset; errors as `table`."""

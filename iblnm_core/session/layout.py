@@ -4,17 +4,22 @@ The paths that users of the reference know are kept; ours stand beside them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from iblnm_core.schemas import TRIAL_REGRESSORS
 from iblnm_core.session.fingerprint import Provenance
 from iblnm_core.session.photometry import Recording
 from iblnm_core.session.preprocessing import PreprocessedSignal
 from iblnm_core.session.responses import Responses
+from iblnm_core.session.stages import WHEEL_EVENTS
 from iblnm_core.session.verdicts import ERROR_COLUMNS, Verdict, error_rows, verdicts_from
 from iblnm_core.storage.session_file import Part, SessionFile, Values
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 METADATA_SCALARS = (
     "eid",
@@ -35,6 +40,7 @@ METADATA_SCALARS = (
     "region_source",
     "n_subject_rows",
     "duplicate_of",
+    "planned_blocks",
 )
 METADATA_LISTS = (
     "genotype",
@@ -56,6 +62,8 @@ TRIAL_COLUMNS = (
     "choice",
     "feedbackType",
     "probabilityLeft",
+    "probabilityLeft_original",
+    "block_repaired",
     "stim_side",
     "contrast",
     "signed_contrast",
@@ -99,7 +107,7 @@ def trials_part(trials: pd.DataFrame) -> Part:
         if name == "stim_side":
             datasets[name] = [str(side) for side in trials[name]]
         elif name in trials:
-            datasets[name] = trials[name].to_numpy(np.float64)
+            datasets[name] = trials[name].to_numpy(np.bool_ if name == "block_repaired" else np.float64)
     return Part(datasets)
 
 
@@ -107,6 +115,50 @@ def read_trials(file: SessionFile) -> pd.DataFrame:
     """Return the trial table of a session file, columns in the documented order."""
     datasets = file.read("trials").datasets
     return pd.DataFrame({name: datasets[name] for name in TRIAL_COLUMNS if name in datasets})
+
+
+def performance_part(row: Mapping[str, Any]) -> Part:
+    """Return the part of a session's performance."""
+    lists: dict[str, Values] = {name: value for name, value in row.items() if isinstance(value, np.ndarray | list)}
+    return Part(lists, {name: value for name, value in row.items() if name not in lists})
+
+
+def read_performance(file: SessionFile) -> dict[str, Any]:
+    """Return the performance of a session file, by column of the `performance` table."""
+    part = file.read("performance")
+    return {"eid": file.eid, **part.attributes, **part.datasets}
+
+
+def wheel_part(velocities: np.ndarray, sampling_rate_hz: float) -> Part:
+    """Return the part of the wheel's velocity in every trial."""
+    attributes = {"fs": round(sampling_rate_hz), "t0_event": WHEEL_EVENTS[0], "t1_event": WHEEL_EVENTS[1]}
+    return Part({"velocity": velocities}, attributes)
+
+
+def read_wheel(file: SessionFile) -> "xr.DataArray":
+    """Return the wheel's velocity (rad/s) of a session file, trial x time after the stimulus (s)."""
+    import xarray as xr
+
+    part = file.read("wheel/responses")
+    velocity = np.asarray(part.datasets["velocity"])
+    times = np.arange(velocity.shape[1]) / int(part.attributes["fs"])
+    coordinates = {"trial": np.arange(len(velocity)), "time": times}
+    return xr.DataArray(velocity, coordinates, ("trial", "time"), name="velocity")
+
+
+def regressors_part(regressors: pd.DataFrame) -> Part:
+    """Return the part of what models take from a trial beside the task's variables."""
+    return Part({str(name): regressors[name].to_numpy(np.float64) for name in regressors.columns})
+
+
+def read_regressors(file: SessionFile) -> pd.DataFrame:
+    """Return the rows of a session in the `trial_regressors` table; what the session has no column for is unknown."""
+    found = {**file.read("trials").datasets, **file.read("trial_regressors").datasets}
+    n_trials = len(found["contrast"])
+    columns: dict[str, Any] = {"eid": file.eid, "trial": np.arange(n_trials)}
+    for column in TRIAL_REGRESSORS.column_names[2:]:
+        columns[column] = found.get(column, np.full(n_trials, np.nan))
+    return pd.DataFrame(columns)
 
 
 def signal_parts(

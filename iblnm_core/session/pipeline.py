@@ -3,19 +3,16 @@
 It returns outputs and verdicts and raises for no typed error. Runs in worker processes; knows nothing of Dagster.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from iblnm_core.errors import CorruptArtifact, IblnmError
+from iblnm_core.errors import CorruptArtifact
 from iblnm_core.parameters import Parameters
 from iblnm_core.rules import RULES
-from iblnm_core.session import layout, stages
+from iblnm_core.session import layout
+from iblnm_core.session.computing import PHOTOMETRY, Computation
 from iblnm_core.session.fingerprint import (
     Provenance,
     code_version,
@@ -27,15 +24,11 @@ from iblnm_core.session.fingerprint import (
     why_due,
 )
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.metadata import judge_metadata, judge_paths
 from iblnm_core.session.outputs import COMPUTED, owner_of_part, upstream
 from iblnm_core.session.timing import StepTimes
 from iblnm_core.session.verdicts import Judge, Verdict
 from iblnm_core.sources.downloads import Fetcher, RemoteFile
 from iblnm_core.storage.session_file import Part, SessionFile, update_session_file
-
-PHOTOMETRY = frozenset({"photometry_qc", "preprocessed_signal"})
-"""Outputs of the photometry stage, which are made together from the same files."""
 
 
 @dataclass(frozen=True)
@@ -200,74 +193,10 @@ class _SessionRun:
             name: v for name, v in self.verdicts.items() if v.asset not in again and name != "session_paths_safe"
         }
         self.judge = Judge(dict(self.standing))
-        judge_paths(self.task.row, self.judge)
-        if "session_metadata" in due:
-            with self._guarded({"session_metadata"}):
-                judge_metadata(self.task.row, self.task.parameters.metadata, self.judge)
-                self.parts["metadata"] = layout.metadata_part(self.task.row)
-        if self.judge.verdicts["session_paths_safe"].passed:
-            self._stages(due)
+        computation = Computation(self.inputs, self.task.row, self.task.parameters, self.path, self.judge, self.seconds)
+        computation.run(due)
+        self.parts, self.summaries = computation.parts, computation.summaries
         return self.store(due)
-
-    def _stages(self, due: frozenset[str]) -> None:
-        trials: pd.DataFrame | None = None
-        signals: dict[int, tuple[str, np.ndarray, np.ndarray]] = {}
-        with self._guarded({"trials"} & due), self.seconds.step("trials"):
-            trials = self._trials(due)
-        if due & PHOTOMETRY:
-            with self._guarded(PHOTOMETRY):
-                signals = self._photometry(trials)
-        if "responses" in due and "responses" not in self.judge.stopped and trials is not None:
-            with self._guarded({"responses"}), self.seconds.step("responses"):
-                self._responses(trials, signals if due & PHOTOMETRY else self._stored_signals())
-
-    def _trials(self, due: frozenset[str]) -> pd.DataFrame | None:
-        if "trials" in due:
-            trials = stages.load_trials(self.inputs, self.task.parameters, self.judge)
-            if trials is not None:
-                self.parts["trials"] = layout.trials_part(trials)
-                self.summaries["trials"] = {"n_trials": len(trials)}
-            return trials
-        if "trials" in self.judge.stopped or not due - {"session_metadata"}:
-            return None
-        with SessionFile(self.path, self.task.eid) as file:
-            return layout.read_trials(file)
-
-    def _photometry(self, trials: pd.DataFrame | None) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
-        regions = tuple(self.task.row["brain_region"])
-        result = stages.process_photometry(self.inputs, regions, trials, self.task.parameters, self.judge, self.seconds)
-        # a session without regions in its row still has those of its signal
-        by_index = {fiber.fiber_idx: fiber.region for fiber in result.fibers} or dict(enumerate(regions))
-        names = layout.region_groups([by_index[index] for index in sorted(by_index)])
-        groups = dict(zip(sorted(by_index), names, strict=True))
-        if result.quality is not None:
-            self.parts |= layout.qc_parts(result.quality, groups)
-            self.summaries["photometry_qc"] = {"n_rows": len(result.quality)}
-        for fiber in result.fibers:
-            signal = result.signals.get(fiber.fiber_idx)
-            if signal is not None and result.recording is not None:
-                group = groups[fiber.fiber_idx]
-                self.parts |= layout.signal_parts(group, fiber.fiber_idx, signal, result.recording, fiber.column)
-        if result.signals:
-            seconds = max(float(s.times[-1] - s.times[0]) for s in result.signals.values())
-            self.summaries["preprocessed_signal"] = {
-                "n_recordings": len(result.signals),
-                "duration_s": round(seconds, 3),
-            }
-        return {index: (groups[index], signal.times, signal.values) for index, signal in result.signals.items()}
-
-    def _stored_signals(self) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
-        with SessionFile(self.path, self.task.eid) as file:
-            stored = layout.read_signals(file)
-        return {index: (group, s.index.to_numpy(), s.to_numpy()) for group, (index, s) in stored.items()}
-
-    def _responses(self, trials: pd.DataFrame, signals: Mapping[int, tuple[str, np.ndarray, np.ndarray]]) -> None:
-        by_index = {index: (times, values) for index, (_, times, values) in signals.items()}
-        responses = stages.make_responses(by_index, trials, self.task.parameters)
-        for index, found in responses.items():
-            self.parts[f"photometry/{signals[index][0]}/responses"] = layout.responses_part(index, found)
-        n_events = max((len(found.events) for found in responses.values()), default=0)
-        self.summaries["responses"] = {"n_recordings": len(responses), "n_events": n_events, "n_trials": len(trials)}
 
     def store(self, due: frozenset[str]) -> SessionReport:
         """Replace the session file: what was computed comes in, what is stopped goes, the rest stays."""
@@ -355,16 +284,6 @@ class _SessionRun:
                 return _ledger(file)
         except (FileNotFoundError, CorruptArtifact):
             return {}, {}
-
-    @contextmanager
-    def _guarded(self, outputs: Iterable[str]) -> Iterator[None]:
-        """Turn what nothing foresees into a verdict on this session's outputs."""
-        try:
-            yield
-        except IblnmError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a bug in one session must not cost the others
-            self.judge.unexpected(error, outputs)
 
 
 def _ledger(file: SessionFile | None) -> tuple[Mapping[str, Provenance], Mapping[str, Verdict]]:

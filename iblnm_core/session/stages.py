@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from iblnm_core.errors import CorruptDataset, DegenerateSignal, MissingExtractedData, MissingRawData, SessionError
 from iblnm_core.parameters import Parameters
 from iblnm_core.schemas import QC_PHOTOMETRY
 from iblnm_core.session.bleaching import BleachingFit, fit_bleaching
+from iblnm_core.session.blocks import judge_blocks
 from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.photometry import (
     SIGNAL_COLUMNS,
@@ -40,8 +42,10 @@ from iblnm_core.session.trials import (
     check_event_times,
     incomplete_events,
     trials_from_table,
+    with_judged_blocks,
 )
 from iblnm_core.session.verdicts import Judge
+from iblnm_core.session.wheel import POSITION_NAME, TIMESTAMPS_NAME, trial_velocities, wheel_velocity
 
 DATASET_NAMES = {
     "trials_table": "_ibl_trials.table.pqt",
@@ -49,7 +53,12 @@ DATASET_NAMES = {
     "signal": "photometry.signal.pqt",
     "locations": "photometryROI.locations.pqt",
     "raw_frames": "_neurophotometrics_fpData.raw.pqt",
+    "wheel_times": TIMESTAMPS_NAME,
+    "wheel_position": POSITION_NAME,
+    "raw_encoder": "_iblrig_encoderPositions.raw.ssv",
 }
+WHEEL_EVENTS = ("stimOn_times", "feedback_times")
+"""First and last moment of the wheel's course in a trial."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +85,20 @@ class Photometry:
     quality: pd.DataFrame | None = None
 
 
-def load_trials(inputs: SessionInputs, parameters: Parameters, judge: Judge) -> pd.DataFrame | None:
-    """Load and judge the trials; None when there are none to be had."""
+def load_trials(
+    inputs: SessionInputs, row: Mapping[str, Any], parameters: Parameters, judge: Judge
+) -> pd.DataFrame | None:
+    """Load and judge the trials, and repair their blocks; None when there are none to be had.
+
+    Parameters
+    ----------
+    inputs : SessionInputs
+    row : mapping
+        The session's row of the `sessions` table.
+    parameters : Parameters
+    judge : Judge
+        Gets the verdicts.
+    """
     trials = None
     with judge.rule("trials_available"):
         _require(inputs, "trials_table", "raw_task")
@@ -88,7 +109,44 @@ def load_trials(inputs: SessionInputs, parameters: Parameters, judge: Judge) -> 
         check_enough_trials(trials, parameters.trials)
     with judge.rule("event_times_complete"):
         check_event_times(trials, parameters.responses.events, parameters.trials)
-    return trials
+    if "probabilityLeft" not in trials:
+        # a habituation session has no blocks
+        judge.record("block_structure", [])
+        return trials
+    judged = judge_blocks(trials, row["session_type"], row["planned_blocks"], row["eid"], parameters.trials)
+    judge.record("block_structure", judged.errors)
+    return with_judged_blocks(trials, judged)
+
+
+def load_wheel(
+    inputs: SessionInputs, trials: pd.DataFrame, parameters: Parameters, judge: Judge
+) -> NDArray[np.float32] | None:
+    """Load and judge the wheel, and cut its velocity into trials; None when it is not to be had.
+
+    Parameters
+    ----------
+    inputs : SessionInputs
+    trials : DataFrame
+    parameters : Parameters
+    judge : Judge
+        Gets the verdict.
+
+    Returns
+    -------
+    ndarray of float32, (n, w) or None
+        rad/s, from stimulus to feedback.
+    """
+    wheel = None
+    with judge.rule("wheel_available"):
+        _require(inputs, "wheel_position", "raw_encoder")
+        if not inputs.paths("wheel_times"):
+            raise MissingExtractedData(DATASET_NAMES["wheel_times"])
+        position, timestamps = inputs.array("wheel_position"), inputs.array("wheel_times")
+        wheel = wheel_velocity(timestamps, position, parameters.wheel)
+    if wheel is None:
+        return None
+    starts, ends = (trials[event].to_numpy(np.float64) for event in WHEEL_EVENTS)
+    return trial_velocities(wheel, starts, ends, parameters.wheel)
 
 
 def process_photometry(

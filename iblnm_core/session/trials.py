@@ -8,6 +8,7 @@ import pandas as pd
 
 from iblnm_core.errors import CorruptDataset, IncompleteEventTimes, InsufficientTrials
 from iblnm_core.parameters import TrialParameters
+from iblnm_core.session.blocks import JudgedBlocks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,6 +92,22 @@ def contrasts(left: np.ndarray, right: np.ndarray) -> dict[str, np.ndarray]:
     contrast = 100 * np.where(np.isnan(right), np.where(on_left, left, 0.0), right)
     side = np.where(on_left, "left", "right").astype(object)
     return {"contrast": contrast, "signed_contrast": np.where(on_left, -contrast, contrast), "stim_side": side}
+
+
+def with_judged_blocks(trials: pd.DataFrame, judged: JudgedBlocks) -> pd.DataFrame:
+    """Return trials with the block probabilities to go on with, those recorded, and where the two differ.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        `probabilityLeft` as recorded.
+    judged : JudgedBlocks
+    """
+    recorded = trials["probabilityLeft"]
+    changed = ~np.isnan(judged.probabilities) & (judged.probabilities != recorded.to_numpy())
+    return trials.assign(
+        probabilityLeft=judged.probabilities, probabilityLeft_original=recorded, block_repaired=changed
+    )
 
 
 def check_enough_trials(trials: pd.DataFrame, parameters: TrialParameters) -> None:

@@ -16,6 +16,7 @@ from iblnm_core.sources.details import (
     DESCRIPTION,
     LOCATIONS,
     is_below,
+    planned_blocks_of,
     protocol_of,
     read_description,
     read_rows,
@@ -187,6 +188,7 @@ class AlyxSource:
             implanted=None if self._fibers is None else self._fibers.get(name, ()),
             qc=text_or_none(detail.get("qc")),
             extended_qc=json_or_none(detail.get("extended_qc")),
+            planned_blocks=planned_blocks_of(detail.get("json")),
             remote=tuple(file.to_text() for file in remote),
         )
 

@@ -40,6 +40,8 @@ class SourceRecord:
         Outcome of quality control.
     extended_qc : str or None
         Extended quality control, as JSON.
+    planned_blocks : str or None
+        The task's plan of its blocks, as `details.planned_blocks_of` writes it.
     remote : tuple of str
         Where the source fetches each of the datasets, as `RemoteFile.to_text`; empty when they lie on disk already.
     """
@@ -66,6 +68,7 @@ class SourceRecord:
     implanted: tuple[str, ...] | None = None
     qc: str | None = None
     extended_qc: str | None = None
+    planned_blocks: str | None = None
     remote: tuple[str, ...] = ()
 
 

@@ -1,13 +1,19 @@
 """What any source reads about a session beside its listing: experiment description, regions, table of fibres."""
 
 import csv
+import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 DESCRIPTION = "_ibl_experiment.description.yaml"
 LOCATIONS = "alf/photometry/photometryROI.locations.pqt"
+
+TASK_SETTINGS = re.compile(r"raw_(behavior_data|task_data_\d\d)/_iblrig_taskSettings\.raw\.json")
+
+_N_BIASED = 2
 
 _logger = logging.getLogger(__name__)
 
@@ -77,6 +83,38 @@ def _located_regions(path: Path) -> dict[str, str]:
         _logger.warning("%s is left out: %s", path, error)
         return {}
     return {str(roi): region if isinstance(region, str) else "" for roi, region in column.items()}
+
+
+def task_settings(folder: Path, datasets: Sequence[str]) -> Any:
+    """Return the raw settings of the task, which a database has as the session's JSON; None when there are none."""
+    path = next((path for path in sorted(datasets) if TASK_SETTINGS.fullmatch(path)), None)
+    if path is None:
+        return None
+    try:
+        return json.loads((folder / path).read_bytes())
+    except (OSError, ValueError) as error:
+        _logger.warning("%s is left out: %s", folder / path, error)
+        return None
+
+
+def planned_blocks_of(settings: Any) -> str | None:
+    """Return the plan of blocks in a task's settings, as JSON with `lengths` and `probabilities`; None without one.
+
+    Parameters
+    ----------
+    settings : object
+        `LEN_BLOCKS`: planned block lengths in trials, the unbiased block first. `BLOCK_PROBABILITY_SET`: the two
+        probabilities of a stimulus on the left that the other blocks have in turn.
+    """
+    known = settings if isinstance(settings, dict) else {}
+    lengths, probabilities = known.get("LEN_BLOCKS"), known.get("BLOCK_PROBABILITY_SET")
+    if not (isinstance(lengths, list) and lengths and all(type(n) is int and n > 0 for n in lengths)):
+        return None
+    if not (isinstance(probabilities, list) and len(probabilities) == _N_BIASED):
+        return None
+    if not all(isinstance(p, float) and 0 < p < 1 for p in probabilities):
+        return None
+    return json.dumps({"lengths": lengths, "probabilities": probabilities})
 
 
 def protocol_of(description: Mapping[str, Any]) -> str:

@@ -17,10 +17,12 @@ from iblnm_core.sources.base import Listing, Rejected, SourceRecord
 from iblnm_core.sources.details import (
     DESCRIPTION,
     is_below,
+    planned_blocks_of,
     protocol_of,
     read_description,
     read_rows,
     regions_of,
+    task_settings,
 )
 from iblnm_core.sources.fibers import FiberRecord, fibers_of_table, implanted_fibers
 from iblnm_core.sources.values import json_or_none, text_or_none, texts_of
@@ -124,6 +126,7 @@ class LocalSource:
             implanted=None if self._fibers is None else self._fibers.get(row["subject"], ()),
             qc=text_or_none(details.get("qc")),
             extended_qc=json_or_none(details.get("extended_qc")),
+            planned_blocks=planned_blocks_of(details["json"] if "json" in details else task_settings(folder, datasets)),
         )
 
     @cached_property

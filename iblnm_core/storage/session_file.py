@@ -1,6 +1,6 @@
 """The session file: one HDF5 file per session, read part by part, replaced as a whole.
 
-A *part* is a group that one output owns: a top-level group, or `photometry/REGION/PART`. What the parts mean is the
+A *part* is a group that one output owns: a top-level group, `photometry/REGION/PART`, or `wheel/PART`. What the parts mean is the
 business of `iblnm_core.session.layout`; here they are datasets, attributes and checksums.
 """
 
@@ -25,8 +25,10 @@ NULL = "__none__"
 """How a null is written where HDF5 only has text."""
 
 _HASH = "content_hash"
-_NESTED = "photometry"
+_PHOTOMETRY, _WHEEL = "photometry", "wheel"
 _COMPRESS_FROM_BYTES = 4096
+_PADDED_FROM_COLUMNS = 512
+_PADDED_CHUNK = (16, 256)
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,17 @@ class SessionFile:
         """Return the paths of all parts, sorted."""
         found = []
         for name, group in self.handle.items():
-            if name != _NESTED:
-                found.append(name)
-            else:
+            if name == _PHOTOMETRY:
                 found += [f"{name}/{region}/{part}" for region, parts in group.items() for part in parts]
+            elif name == _WHEEL:
+                found += [f"{name}/{part}" for part in group]
+            else:
+                found.append(name)
         return tuple(sorted(found))
 
     def regions(self) -> tuple[str, ...]:
         """Return the names of the recorded regions, in the order of their fibres as far as it is stored."""
-        return tuple(self.handle.get(_NESTED, ()))
+        return tuple(self.handle.get(_PHOTOMETRY, ()))
 
     def __contains__(self, path: object) -> bool:
         return path in self.handle
@@ -211,6 +215,8 @@ def _write_group(group: Any, part: Part, written: dict[int, Any]) -> None:
     for name, values in part.datasets.items():
         if id(values) in written:
             group[name] = written[id(values)]
+        elif isinstance(values, np.ndarray) and _is_padded(values):
+            written[id(values)] = _write_padded(group, name, values)
         elif isinstance(values, np.ndarray):
             # an empty dataset has no chunks, hence no checksum of its own; the part's hash covers it
             options: dict[str, Any] = {"fletcher32": True} if values.size else {}
@@ -225,6 +231,35 @@ def _write_group(group: Any, part: Part, written: dict[int, Any]) -> None:
         plain = _plain(value)
         group.attrs[name] = plain
     group.attrs[_HASH] = content_hash(part)
+
+
+def _is_padded(values: NDArray[Any]) -> bool:
+    """Whether rows of very different length were made equal with not-a-number at their ends."""
+    return values.ndim == len(_PADDED_CHUNK) and values.dtype.kind == "f" and values.shape[1] >= _PADDED_FROM_COLUMNS
+
+
+def _write_padded(group: Any, name: str, values: NDArray[Any]) -> Any:
+    """Write rows with padding as a plain dataset; chunks of nothing but padding take neither time nor room."""
+    dataset = group.create_dataset(
+        name,
+        shape=values.shape,
+        dtype=values.dtype,
+        chunks=tuple(min(pair) for pair in zip(_PADDED_CHUNK, values.shape, strict=True)),
+        fillvalue=np.nan,
+        fletcher32=True,
+        compression="gzip",
+        compression_opts=1,
+        shuffle=True,
+    )
+    n_rows, n_columns = dataset.chunks
+    for first in range(0, len(values), n_rows):
+        rows = slice(first, first + n_rows)
+        known = np.flatnonzero(~np.isnan(values[rows]).all(axis=0))
+        if len(known):
+            # whole chunks: a part of one would be read back before it is written
+            columns = slice(0, -(-int(known[-1] + 1) // n_columns) * n_columns)
+            dataset[rows, columns] = values[rows, columns]
+    return dataset
 
 
 def _is_worth_compressing(values: NDArray[Any]) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,8 +45,20 @@ class Table:
         digest = hashlib.blake2b(digest_size=16)
         for name in self.rows.column_names:
             digest.update(name.encode())
-            digest.update(json.dumps(self.rows.column(name).to_pylist(), default=str).encode())
+            for content in _contents(self.rows.column(name)):
+                digest.update(content)
         return digest.hexdigest()
+
+
+def _contents(column: "pa.ChunkedArray") -> Iterator[bytes]:
+    """Yield what tells a column from another one of its type."""
+    import pyarrow as pa
+
+    if not pa.types.is_primitive(column.type):
+        yield json.dumps(column.to_pylist()).encode()
+        return
+    yield column.is_valid().to_numpy().tobytes()
+    yield column.fill_null(False if pa.types.is_boolean(column.type) else 0).to_numpy().tobytes()
 
 
 def make_table(schema: TableSchema, frame: pd.DataFrame, notes: Mapping[str, Any] | None = None) -> Table:

@@ -8,7 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from tests_support.bad_input import CASES, DESCRIPTION, RAW, SIGNAL, SIGNAL_OUTPUTS, TRIALS, with_column
+from tests_support.bad_input import (
+    BEHAVIOUR_OUTPUTS,
+    CASES,
+    DESCRIPTION,
+    RAW,
+    SIGNAL,
+    SIGNAL_OUTPUTS,
+    TRIALS,
+    with_column,
+)
 from tests_support.sessions import OneSession, catalogue_of, errors_of
 
 from iblnm_core.errors import ConfigurationError, StorageFull
@@ -44,10 +53,10 @@ def test_a_broken_dataset_gets_its_typed_verdict(session, break_file, case):
 def test_what_a_failing_session_no_longer_has_is_superseded(session, few_trials):
     assert not session.run().failed
     few_trials(session.folder)
-    assert set(session.run().stopped) == {"responses"}
+    assert set(session.run().stopped) == {"responses", "task_performance"}
     with SessionFile(session.root.session_file(session.eid), session.eid) as file:
         parts = file.parts()
-    assert not [part for part in parts if part.endswith("/responses")]
+    assert not [part for part in parts if part.startswith("photometry/") and part.endswith("/responses")]
     assert [part for part in parts if part.endswith("/preprocessed")]
 
 
@@ -85,7 +94,7 @@ def test_a_region_of_the_description_that_is_a_path_stops_everything_and_leaves_
         errors_of(report)["session_metadata", "InvalidBrainRegion"].error_message
         == "brain region '../../x' cannot be a name"
     )
-    assert set(report.stopped) == {"trials", "photometry_qc", *SIGNAL_OUTPUTS}
+    assert set(report.stopped) == {"photometry_qc", *BEHAVIOUR_OUTPUTS, *SIGNAL_OUTPUTS}
     with SessionFile(session.root.session_file(session.eid), session.eid) as file:
         assert file.parts() == ("errors", "metadata", "provenance", "verdicts")
 

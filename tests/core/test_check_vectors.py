@@ -50,8 +50,8 @@ def test_contrasts_keep_the_side_of_zero_in_the_sign():
 
 
 def test_a_plan_shorter_than_the_session_gives_what_it_has():
-    positions = [-35, 35, -35, 35, -35, 35, 35, 35]
-    found = planned_probabilities([5, 3], positions, (0.2, 0.8), 10)
+    on_left = np.array([-35, 35, -35, 35, -35, 35, 35, 35, 35, 35]) < 0
+    found = planned_probabilities([5, 3], on_left, (0.2, 0.8))
     assert found.tolist() == [0.5] * 5 + [0.2] * 3
 
 

@@ -86,7 +86,10 @@ def test_the_data_dictionary_names_everything_in_a_session_file(demo_root):
         region = next(iter(file["photometry"]))
         found = {f"photometry/{part}" for group in file["photometry"].values() for part in group}
         assert {name.replace("photometry/REGION", "photometry") for name in described if "REGION" in name} == found
-        assert {name for name in described if "REGION" not in name} == set(file) - {"photometry"}
+        assert {name for name in described if "REGION" not in name} == {
+            *(set(file) - {"photometry", "wheel"}),
+            *(f"wheel/{part}" for part in file["wheel"]),
+        }
         for name, part in described.items():
             datasets, attributes = _stored_entries(file[name.replace("REGION", region)])
             assert attributes == {entry.name for entry in part.attributes}, name
@@ -139,9 +142,12 @@ def test_the_graph_in_the_readme_is_the_graph():
         drawn |= {(source, target) for source in sources.split(" & ")}
     made = {(source, name) for name in OUTPUTS for source in graph_dependencies(name)}
     tables = {("photometry_qc", "qc"), ("session_errors", "errors"), ("session_errors", "session_status")}
+    tables |= {("task_performance", "performance"), ("trial_regressors", "regressors"), ("trials", "all_trials")}
     upstream = {("session_index", "sessions"), ("session_index", "sessions_qc")}
     chosen = {
-        (source, name) for source in ("sessions", "errors", "session_status") for name in ("recordings", "selection")
+        (source, name)
+        for source in ("sessions", "errors", "performance", "session_status")
+        for name in ("recordings", "selection")
     }
     assert drawn == made | tables | upstream | chosen
 

@@ -36,7 +36,9 @@ def processed(tmp_path_factory, shared):
     assert indexed.returncode == 0, indexed.stderr
     assert "1 sessions, 5 datasets indexed" in indexed.stdout
     run = iblnm("run", "--source", "local", "--cache", cache, "--root", folder / "root", "--preset", "reference")
-    assert run.returncode == 0, run.stdout + run.stderr
+    # what is published of it has no wheel
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "MissingRawData: _iblrig_encoderPositions.raw.ssv" in run.stdout
     root = open_root(folder / "root")
     (eid,) = read_table(root.path, SESSIONS)["eid"]
     return root, eid
@@ -141,14 +143,18 @@ def test_the_verdicts_of_the_session(processed):
             "advisory",
         ],
         ["session_length_valid", "InvalidSessionLength", "Missing end_time", "advisory"],
+        ["wheel_available", "MissingRawData", "_iblrig_encoderPositions.raw.ssv", "fatal"],
     ]
     status = read_table(root.path, SESSION_STATUS)
     assert dict(zip(status["asset"], status["state"], strict=True)) == {
         "session_metadata": "ok",
         "trials": "ok",
+        "task_performance": "ok",
         "photometry_qc": "ok",
         "preprocessed_signal": "ok",
         "responses": "ok",
+        "wheel_velocity": "failed",
+        "trial_regressors": "ok",
     }
     with SessionFile(root.session_file(eid), eid) as file:
         held = [name for name, verdict in layout.read_verdicts(file).items() if verdict.passed]
@@ -156,8 +162,10 @@ def test_the_verdicts_of_the_session(processed):
         assert file.parts() == (
             "errors",
             "metadata",
+            "performance",
             *(f"photometry/{r}/{p}" for r in ("PPT", "SI") for p in ("bands", "preprocessed", "qc", "responses")),
             "provenance",
+            "trial_regressors",
             "trials",
             "verdicts",
         )
@@ -172,6 +180,7 @@ def test_the_verdicts_of_the_session(processed):
         "trials_available",
         "enough_trials",
         "event_times_complete",
+        "block_structure",
         "photometry_available",
         "led_states",
         "region_mapping",
@@ -191,7 +200,7 @@ def test_the_other_commands_on_it(processed):
     status = iblnm("status", "--root", root.path)
     assert status.returncode == 0
     assert "1 sessions, preset reference" in status.stdout
-    assert "no session failed" in iblnm("failures", "--root", root.path).stdout
+    assert "MissingRawData" in iblnm("failures", "--root", root.path).stdout
     about = iblnm("failures", "--root", root.path, "--eid", eid).stdout
     assert "MissingHemiSuffix" in about
     other = iblnm("run", "--root", root.path, "--preset", "default")

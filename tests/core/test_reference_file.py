@@ -61,6 +61,7 @@ def write_reference_file(path):
             trials.create_dataset(name, data=np.arange(4.0))
         trials.create_dataset("signed_contrast", data=[-0.0, 0.0, -25.0, 100.0])
         trials.create_dataset("stim_side", data=np.array([b"left", b"right", b"left", b"right"]))
+        file.create_dataset("video/labels", data=[1, 2])
         wheel = file.create_group("wheel/responses")
         wheel.create_dataset("velocity", data=np.zeros((4, 9), np.float32), compression="gzip", compression_opts=4)
 
@@ -109,9 +110,10 @@ def test_in_a_root_it_is_named_and_then_computed_anew(session):
     assert report.computed
     assert not report.stopped
     assert collect(session.root, "errors").broken == ()
-    # what we do not make stays
+    # of another part, what we do not make stays; the wheel is made anew
     with h5py.File(path) as file:
-        assert file["wheel/responses/velocity"].shape == (4, 9)
+        assert file["video/labels"][()].tolist() == [1, 2]
+        assert len(file["wheel/responses/velocity"]) > 90
 
 
 def test_every_documented_path_is_there_for_a_plain_reader(session):

@@ -70,7 +70,12 @@ def catalogue_of(*sessions):
 def errors_of(**error_types):
     """Errors by session: names of classes."""
     rows = [
-        {"eid": eid, "error_type": name, "error_family": " ".join(family(getattr(error_classes, name)))}
+        {
+            "eid": eid,
+            "error_type": name,
+            "stage": "task",
+            "error_family": " ".join(family(getattr(error_classes, name))),
+        }
         for eid, names in error_types.items()
         for name in names.split()
     ]

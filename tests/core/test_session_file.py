@@ -60,9 +60,9 @@ def test_negative_zero_survives(tmp_path):
 
 def test_parts_not_named_are_kept_and_dropped_ones_leave(tmp_path):
     path = tmp_path / f"{EID}.h5"
-    write(path, trials=Part({"a": np.arange(3)}), wheel=Part({"a": np.arange(4)}))
+    write(path, trials=Part({"a": np.arange(3)}), video=Part({"a": np.arange(4)}))
     new = {"photometry/VTA-l/qc": Part({"band": ["GCaMP"]})}
-    update_session_file(path, EID, lambda _stored: (new, lambda part: part == "wheel"))
+    update_session_file(path, EID, lambda _stored: (new, lambda part: part == "video"))
     with SessionFile(path, EID) as file:
         assert file.parts() == ("photometry/VTA-l/qc", "trials")
         assert file.read("trials").datasets["a"].tolist() == [0, 1, 2]

@@ -11,6 +11,7 @@ LOCATIONS = "alf/photometry/photometryROI.locations.pqt"
 RAW = "raw_photometry_data/_neurophotometrics_fpData.raw.pqt"
 DESCRIPTION = "_ibl_experiment.description.yaml"
 SIGNAL_OUTPUTS = {"preprocessed_signal", "responses"}
+BEHAVIOUR_OUTPUTS = {"trials", "task_performance", "wheel_velocity", "trial_regressors"}
 
 
 def with_column(name, values):
@@ -23,19 +24,19 @@ def without_column(name):
 
 CASES = {
     "truncated trials": (
-        TRIALS, None, ("trials", "CorruptDataset"), "_ibl_trials.table.pqt", {"trials"} | SIGNAL_OUTPUTS,
+        TRIALS, None, ("trials", "CorruptDataset"), "_ibl_trials.table.pqt", BEHAVIOUR_OUTPUTS | SIGNAL_OUTPUTS,
     ),
     "empty trials": (
         TRIALS, lambda t: t.iloc[:0], ("trials", "CorruptDataset"), "0 rows; expected one per trial",
-        {"trials"} | SIGNAL_OUTPUTS,
+        BEHAVIOUR_OUTPUTS | SIGNAL_OUTPUTS,
     ),
     "trials without a column": (
         TRIALS, without_column("feedback_times"), ("trials", "CorruptDataset"),
-        "column feedback_times missing; found stimOn_times", {"trials"} | SIGNAL_OUTPUTS,
+        "column feedback_times missing; found stimOn_times", BEHAVIOUR_OUTPUTS | SIGNAL_OUTPUTS,
     ),
     "trials of text": (
         TRIALS, with_column("stimOn_times", lambda c: c.astype(str)), ("trials", "CorruptDataset"),
-        "column stimOn_times is ", {"trials"} | SIGNAL_OUTPUTS,
+        "column stimOn_times is ", BEHAVIOUR_OUTPUTS | SIGNAL_OUTPUTS,
     ),
     "truncated signal": (SIGNAL, None, ("photometry_qc", "CorruptDataset"), "photometry.signal.pqt", SIGNAL_OUTPUTS),
     "empty signal": (

@@ -1,0 +1,49 @@
+"""One schema per stored table: columns, types, units, meaning, null rule. Documentation and UI tables come from here."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from iblnm_core.schemas.behaviour import PERFORMANCE, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS
+from iblnm_core.schemas.catalogue import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
+from iblnm_core.schemas.recording import QC_PHOTOMETRY
+from iblnm_core.schemas.standing import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS
+from iblnm_core.table_schema import TableSchema
+
+__all__ = [
+    "ERRORS",
+    "FIBERS",
+    "PERFORMANCE",
+    "QC_PHOTOMETRY",
+    "RECORDINGS",
+    "SELECTION",
+    "SESSIONS",
+    "SESSIONS_QC",
+    "SESSION_INDEX",
+    "SESSION_STATUS",
+    "TABLES",
+    "TRIALS",
+    "TRIAL_REGRESSORS",
+    "TRIAL_TIMING",
+]
+
+TABLES: Mapping[str, TableSchema] = MappingProxyType(
+    {
+        table.name: table
+        for table in (
+            SESSION_INDEX,
+            SESSIONS,
+            SESSIONS_QC,
+            FIBERS,
+            ERRORS,
+            QC_PHOTOMETRY,
+            PERFORMANCE,
+            TRIALS,
+            TRIAL_TIMING,
+            TRIAL_REGRESSORS,
+            SESSION_STATUS,
+            SELECTION,
+            RECORDINGS,
+        )
+    }
+)
+"""All stored tables by name."""

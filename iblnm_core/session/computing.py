@@ -1,0 +1,195 @@
+"""One pass over one session's stages: which of them run on what, and the parts of the session file that they make.
+
+What is due, and storing the parts, is `pipeline`'s business; what a stage does, that of `stages`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from iblnm_core.errors import IblnmError
+from iblnm_core.parameters import Parameters
+from iblnm_core.session import layout, stages
+from iblnm_core.session.inputs import SessionInputs
+from iblnm_core.session.metadata import judge_metadata, judge_paths
+from iblnm_core.session.performance import task_performance
+from iblnm_core.session.regressors import trial_regressors
+from iblnm_core.session.timing import StepTimes
+from iblnm_core.session.verdicts import Judge
+from iblnm_core.session.wheel import peak_velocity
+from iblnm_core.storage.session_file import Part, SessionFile
+
+PHOTOMETRY = frozenset({"photometry_qc", "preprocessed_signal"})
+"""Outputs of the photometry stage, which are made together from the same files."""
+
+
+class Computation:
+    """Outputs of one session in the making.
+
+    Parameters
+    ----------
+    inputs : SessionInputs
+    row : mapping
+        The session's row of the `sessions` table.
+    parameters : Parameters
+    path : Path
+        The session file, for what is current already.
+    judge : Judge
+        Gets the verdicts.
+    times : StepTimes
+        Gets the seconds per step.
+    """
+
+    def __init__(
+        self,
+        inputs: SessionInputs,
+        row: Mapping[str, Any],
+        parameters: Parameters,
+        path: Path,
+        judge: Judge,
+        times: StepTimes,
+    ) -> None:
+        self.inputs = inputs
+        self.row = row
+        self.parameters = parameters
+        self.path = path
+        self.judge = judge
+        self.times = times
+        self.parts: dict[str, Part] = {}
+        """Parts of the session file made so far, by path."""
+        self.summaries: dict[str, dict[str, float]] = {}
+        """Counts worth showing, by output."""
+
+    def run(self, due: frozenset[str]) -> None:
+        """Compute the outputs that are due, as far as their inputs allow.
+
+        Raises
+        ------
+        CorruptArtifact
+            When what is needed of the stored session is broken.
+        SourceUnavailable
+            When the inputs cannot be had for now.
+        """
+        judge_paths(self.row, self.judge)
+        if "session_metadata" in due:
+            with self._guarded({"session_metadata"}):
+                judge_metadata(self.row, self.parameters.metadata, self.judge)
+                self.parts["metadata"] = layout.metadata_part(self.row)
+        if self.judge.verdicts["session_paths_safe"].passed:
+            self._stages(due)
+
+    def _stages(self, due: frozenset[str]) -> None:
+        trials: pd.DataFrame | None = None
+        signals: dict[int, tuple[str, np.ndarray, np.ndarray]] = {}
+        with self._guarded({"trials"} & due), self.times.step("trials"):
+            trials = self._trials(due)
+        if "task_performance" in due and self._can_make(trials, "task_performance"):
+            with self._guarded({"task_performance"}), self.times.step("performance"):
+                self._performance(trials)
+        if due & PHOTOMETRY:
+            with self._guarded(PHOTOMETRY):
+                signals = self._photometry(trials)
+        if "responses" in due and self._can_make(trials, "responses"):
+            with self._guarded({"responses"}), self.times.step("responses"):
+                self._responses(trials, signals if due & PHOTOMETRY else self._stored_signals())
+        velocities = None
+        if "wheel_velocity" in due and self._can_make(trials, "wheel_velocity"):
+            with self._guarded({"wheel_velocity"}), self.times.step("wheel"):
+                velocities = self._wheel(trials)
+        if "trial_regressors" in due and self._can_make(trials, "trial_regressors"):
+            with self._guarded({"trial_regressors"}), self.times.step("regressors"):
+                self._regressors(trials, velocities if "wheel_velocity" in due else self._stored_velocities())
+
+    def _can_make(self, trials: pd.DataFrame | None, name: str) -> TypeGuard[pd.DataFrame]:
+        return trials is not None and name not in self.judge.stopped
+
+    def _trials(self, due: frozenset[str]) -> pd.DataFrame | None:
+        if "trials" in due:
+            trials = stages.load_trials(self.inputs, self.row, self.parameters, self.judge)
+            if trials is not None:
+                self.parts["trials"] = layout.trials_part(trials)
+                self.summaries["trials"] = {"n_trials": len(trials)}
+            return trials
+        if "trials" in self.judge.stopped or not due - {"session_metadata"}:
+            return None
+        with SessionFile(self.path, self.row["eid"]) as file:
+            return layout.read_trials(file)
+
+    def _photometry(self, trials: pd.DataFrame | None) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
+        regions = tuple(self.row["brain_region"])
+        result = stages.process_photometry(self.inputs, regions, trials, self.parameters, self.judge, self.times)
+        # a session without regions in its row still has those of its signal
+        by_index = {fiber.fiber_idx: fiber.region for fiber in result.fibers} or dict(enumerate(regions))
+        names = layout.region_groups([by_index[index] for index in sorted(by_index)])
+        groups = dict(zip(sorted(by_index), names, strict=True))
+        if result.quality is not None:
+            self.parts |= layout.qc_parts(result.quality, groups)
+            self.summaries["photometry_qc"] = {"n_rows": len(result.quality)}
+        for fiber in result.fibers:
+            signal = result.signals.get(fiber.fiber_idx)
+            if signal is not None and result.recording is not None:
+                group = groups[fiber.fiber_idx]
+                self.parts |= layout.signal_parts(group, fiber.fiber_idx, signal, result.recording, fiber.column)
+        if result.signals:
+            seconds = max(float(s.times[-1] - s.times[0]) for s in result.signals.values())
+            self.summaries["preprocessed_signal"] = {
+                "n_recordings": len(result.signals),
+                "duration_s": round(seconds, 3),
+            }
+        return {index: (groups[index], signal.times, signal.values) for index, signal in result.signals.items()}
+
+    def _stored_signals(self) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
+        with SessionFile(self.path, self.row["eid"]) as file:
+            stored = layout.read_signals(file)
+        return {index: (group, s.index.to_numpy(), s.to_numpy()) for group, (index, s) in stored.items()}
+
+    def _responses(self, trials: pd.DataFrame, signals: Mapping[int, tuple[str, np.ndarray, np.ndarray]]) -> None:
+        by_index = {index: (times, values) for index, (_, times, values) in signals.items()}
+        responses = stages.make_responses(by_index, trials, self.parameters)
+        for index, found in responses.items():
+            self.parts[f"photometry/{signals[index][0]}/responses"] = layout.responses_part(index, found)
+        n_events = max((len(found.events) for found in responses.values()), default=0)
+        self.summaries["responses"] = {"n_recordings": len(responses), "n_events": n_events, "n_trials": len(trials)}
+
+    def _performance(self, trials: pd.DataFrame) -> None:
+        parameters = self.parameters
+        row = task_performance(trials, self.row["session_type"], parameters.performance, parameters.psychometric)
+        self.parts["performance"] = layout.performance_part(row)
+        correct = row["fraction_correct"]
+        self.summaries["task_performance"] = {} if np.isnan(correct) else {"fraction_correct": round(correct, 3)}
+
+    def _wheel(self, trials: pd.DataFrame) -> NDArray[np.float32] | None:
+        velocities = stages.load_wheel(self.inputs, trials, self.parameters, self.judge)
+        if velocities is not None:
+            rate = self.parameters.wheel.sampling_rate_hz
+            self.parts["wheel/responses"] = layout.wheel_part(velocities, rate)
+            moved = int((~np.isnan(velocities)).any(axis=1).sum())
+            self.summaries["wheel_velocity"] = {"n_trials": moved}
+        return velocities
+
+    def _stored_velocities(self) -> NDArray[np.float32] | None:
+        with SessionFile(self.path, self.row["eid"]) as file:
+            if "wheel/responses" not in file:
+                return None
+            velocities: NDArray[np.float32] = layout.read_wheel(file).to_numpy()
+        return velocities
+
+    def _regressors(self, trials: pd.DataFrame, velocities: NDArray[np.float32] | None) -> None:
+        regressors = trial_regressors(trials, None if velocities is None else peak_velocity(velocities))
+        self.parts["trial_regressors"] = layout.regressors_part(regressors)
+        self.summaries["trial_regressors"] = {"n_trials": len(regressors)}
+
+    @contextmanager
+    def _guarded(self, outputs: Iterable[str]) -> Iterator[None]:
+        """Turn what nothing foresees into a verdict on this session's outputs."""
+        try:
+            yield
+        except IblnmError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug in one session must not cost the others
+            self.judge.unexpected(error, outputs)
