@@ -48,6 +48,9 @@ READERS: Mapping[str, Callable[[SessionFile], Any]] = MappingProxyType(
         "photometry_qc": _qc,
         "preprocessed_signal": layout.read_signals,
         "responses": layout.read_responses,
+        "task_performance": layout.read_performance,
+        "wheel_velocity": layout.read_wheel,
+        "trial_regressors": layout.read_regressors,
         "session_errors": _errors,
     }
 )

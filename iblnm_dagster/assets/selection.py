@@ -17,22 +17,26 @@ from iblnm_dagster.resources import RootResource
     specs=[
         dg.AssetSpec(
             schema.name,
-            deps=["sessions", "session_status", ["tables", "errors"]],
+            deps=["sessions", "session_status", ["tables", "errors"], ["tables", "performance"]],
             description=schema.description,
             group_name="tables",
             kinds={"parquet"},
-            code_version="1",
+            code_version="2",
             metadata={"dagster/column_schema": column_schema(schema)},
         ).with_io_manager_key("table_io_manager")
         for schema in (SELECTION, RECORDINGS)
     ],
-    ins={"errors": dg.AssetIn(["tables", "errors"])},
+    ins={name: dg.AssetIn(["tables", name]) for name in ("errors", "performance")},
 )
 def selection(
-    root: RootResource, sessions: pd.DataFrame, errors: pd.DataFrame, session_status: pd.DataFrame
+    root: RootResource,
+    sessions: pd.DataFrame,
+    errors: pd.DataFrame,
+    performance: pd.DataFrame,
+    session_status: pd.DataFrame,
 ) -> Iterator[dg.MaterializeResult[Table]]:
     """Choose sessions and recordings by the parameters of the root."""
-    chosen = select(sessions, errors, Selection.of(root.open().parameters.selection), statuses=session_status)
+    chosen = select(sessions, errors, Selection.of(root.open().parameters.selection), performance, session_status)
     tables = {SELECTION: account_table(chosen), RECORDINGS: recordings_table(chosen)}
     for schema, frame in tables.items():
         result = table_result(

@@ -12,7 +12,14 @@ from iblnm_core.table_schema import TableSchema
 
 def column_schema(schema: TableSchema) -> dg.TableSchema:
     """Return a table's schema as Dagster shows it."""
-    types = {"text": "string", "integer": "int64", "number": "float64", "truth": "bool", "texts": "list<string>"}
+    types = {
+        "text": "string",
+        "integer": "int64",
+        "number": "float64",
+        "truth": "bool",
+        "texts": "list<string>",
+        "numbers": "list<float64>",
+    }
     return dg.TableSchema(
         [
             dg.TableColumn(

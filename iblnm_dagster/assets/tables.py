@@ -13,7 +13,14 @@ from iblnm_dagster.resources import RootResource
 
 _SHOWN_IDS = 20
 
-MADE_FROM = {"errors": "session_errors", "qc_photometry": "photometry_qc"}
+MADE_FROM = {
+    "errors": "session_errors",
+    "qc_photometry": "photometry_qc",
+    "performance": "task_performance",
+    "trials": "trials",
+    "trial_timing": "trial_regressors",
+    "trial_regressors": "trial_regressors",
+}
 """The session output that each collected table gathers."""
 
 

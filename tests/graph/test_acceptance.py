@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -29,8 +30,17 @@ def demo(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tables(demo):
     _, root = demo
-    names = ("metadata/sessions", "metadata/session_status", "metadata/errors", "data/qc_photometry")
-    return {name.split("/")[1]: pd.read_parquet(root / f"{name}.pqt") for name in names}
+    names = (
+        "metadata/sessions",
+        "metadata/session_status",
+        "metadata/errors",
+        "data/qc_photometry",
+        "data/performance",
+        "data/trials",
+        "data/trial_timing",
+        "results/responses/trial_regressors",
+    )
+    return {name.split("/")[-1]: pd.read_parquet(root / f"{name}.pqt") for name in names}
 
 
 def test_the_page_says_what_was_made_what_failed_and_where_to_look(demo):
@@ -60,9 +70,12 @@ def test_sessions_with_each_output(tables):
     assert status[status["state"] == "ok"].groupby("asset")["eid"].nunique().to_dict() == {
         "session_metadata": 84,
         "trials": 80,
+        "task_performance": 79,
         "photometry_qc": 83,
         "preprocessed_signal": 65,
         "responses": 64,
+        "wheel_velocity": 78,
+        "trial_regressors": 80,
     }
     quality = tables["qc_photometry"]
     assert quality[quality["n_windows"].notna()]["eid"].nunique() == 71
@@ -91,10 +104,13 @@ def test_sessions_by_error(tables):
         "SubjectNotUnique": 1,
         "TrueDuplicateSession": 1,
     }
+    assert found["wheel_velocity"].to_dict() == {"MissingExtractedData": 1, "MissingRawData": 1}
     assert found["trials"].to_dict() == {
+        "BlockStructureBug": 3,
         "CorruptDataset": 1,
         "IncompleteEventTimes": 3,
         "InsufficientTrials": 1,
+        "MissingBlockInfo": 1,
         "MissingExtractedData": 1,
         "MissingRawData": 1,
         "MultipleCollections": 1,
@@ -115,8 +131,34 @@ def test_sessions_by_error(tables):
     }
     assert found["preprocessed_signal"].to_dict() == {"DegenerateSignal": 1}
     assert "session_errors" not in found
-    assert errors[errors["severity"] == "fatal"]["eid"].nunique() == 20
-    assert errors[errors["blocks_analysis"]]["eid"].nunique() == 23
+    assert errors[errors["severity"] == "fatal"]["eid"].nunique() == 22
+    assert errors[errors["blocks_analysis"]]["eid"].nunique() == 24
+
+
+def test_behaviour_tables_belong_together(tables):
+    performance, trials = tables["performance"].set_index("eid"), tables["trials"]
+    assert performance["status"].value_counts().to_dict() == {"ok": 77, "not applicable": 2}
+    assert performance["blocks"].value_counts().to_dict() == {
+        "as recorded": 74,
+        "repaired": 2,
+        "none": 2,
+        "unknown": 1,
+    }
+    assert performance.loc[performance["blocks"] == "unknown", "psych_50_bias"].isna().all()
+    n_trials = trials.groupby("eid").size()
+    assert len(n_trials) == 80
+    assert (n_trials[performance.index] == performance["n_trials"]).all()
+    keys = trials[["eid", "trial"]].to_numpy().tolist()
+    for name in ("trial_timing", "trial_regressors"):
+        assert tables[name][["eid", "trial"]].to_numpy().tolist() == keys
+    without = tables["trial_regressors"].groupby("eid")["peak_velocity"].count() == 0
+    assert without.sum() == 2
+    repaired = trials[trials["probabilityLeft"] != trials["probabilityLeft_original"]]
+    repaired = repaired[repaired["probabilityLeft"].notna() & repaired["probabilityLeft_original"].notna()]
+    # four trials of the second block, ten of a training session
+    assert sorted(repaired.groupby("eid").size()) == [4, 10]
+    zero = trials[trials["contrast"] == 0]
+    assert (np.signbit(zero["signed_contrast"]) == (zero["stim_side"] == "left")).all()
 
 
 def test_every_error_is_a_failed_check_of_its_session_and_of_no_other(demo, tables):
@@ -145,18 +187,21 @@ def test_what_analyses_use(demo):
         "excluded_subjects": 1,
         "excluded_eids": 0,
         "processed": 20,
-        "blockers": 1,  # incomplete events
+        "blockers": 2,  # incomplete events, and doubtful blocks without plan
         "targets": 1,  # the unknown subject's
+        "minimum_performance": 0,
+        "required_contrasts": 1,  # early training
         "duplicates": 1,
     }
     recordings = pd.read_parquet(root / "metadata" / "recordings.pqt")
-    # two of them go when performance and blocks are judged
-    assert recordings["eid"].nunique() == account["left"].iloc[-1] == 57
+    assert recordings["eid"].nunique() == account["left"].iloc[-1] == 55
+    of_session = recordings.drop_duplicates("eid")
+    assert of_session["session_type"].value_counts().to_dict() == {"biased": 35, "training": 12, "ephys": 8}
     found = recordings.groupby("target_NM").agg(recordings=("eid", "size"), mice=("subject", "nunique"))
     assert found.to_dict("index") == {
         "DR-5HT": {"recordings": 12, "mice": 3},
         "LC-NE": {"recordings": 16, "mice": 3},
-        "NBM-ACh": {"recordings": 17, "mice": 3},
+        "NBM-ACh": {"recordings": 15, "mice": 3},
         "SNc-DA": {"recordings": 15, "mice": 3},
         "VTA-DA": {"recordings": 16, "mice": 4},
     }

@@ -34,6 +34,8 @@ RECORDING = (
     ("raw_photometry_data", "_neurophotometrics_fpData.raw.pqt"),
     ("alf/photometry", "photometry.signal.pqt"),
     ("alf/photometry", "photometryROI.locations.pqt"),
+    ("alf/task_00", "_ibl_wheel.position.npy"),
+    ("alf/task_00", "_ibl_wheel.timestamps.npy"),
 )
 
 
