@@ -15,8 +15,7 @@ from iblnm_core.errors import IblnmError, SessionError, family
 from iblnm_core.rules import RULES, Consequence, Rule, Severity
 from iblnm_core.schemas import ERRORS, SESSIONS, TABLES
 from iblnm_core.session.layout import METADATA_LISTS, METADATA_SCALARS, TRIAL_COLUMNS
-from iblnm_core.session.outputs import OUTPUTS, owner_of_part
-from iblnm_core.session.stages import DATASET_NAMES
+from iblnm_core.session.outputs import DATASET_NAMES, OUTPUTS, owner_of_part
 from iblnm_core.session.verdicts import ERROR_COLUMNS
 from iblnm_core.storage.atomic import write_bytes
 from iblnm_core.storage.session_file import NULL
@@ -188,6 +187,15 @@ def _regressors_part() -> FilePart:
     )
 
 
+def _video_part() -> FilePart:
+    columns = [column for column in TABLES["video"].columns if column.name != "eid"]
+    return FilePart(
+        "video_qc",
+        "The session's row of `metadata/video.pqt`.",
+        attributes=tuple(Entry(c.name, _KINDS[c.kind], c.description, unit=c.unit) for c in columns),
+    )
+
+
 def _errors_part() -> FilePart:
     columns = {column.name: column for column in ERRORS.columns}
     datasets = tuple(
@@ -249,6 +257,7 @@ FILE_PARTS: tuple[FilePart, ...] = (
     ),
     _wheel_part(),
     _regressors_part(),
+    _video_part(),
     _errors_part(),
     FilePart("verdicts", "The rules that hold.", (Entry("passed", "text", "names of the rules", "(r,)"),)),
     FilePart(

@@ -189,6 +189,26 @@ class EarlySamples(QCValidationError):
     """Frames came earlier than the frame rate allows."""
 
 
+class MissingVideoTimestamps(SessionError):
+    """There are no times of the left camera."""
+
+
+class VideoLengthError(SessionError):
+    """Video and session differ in length."""
+
+
+class VideoTimestampsQCError(SessionError):
+    """The camera times do not increase, or the acquisition's quality control does not say that they are sound."""
+
+
+class VideoDroppedFramesQCError(SessionError):
+    """The acquisition's quality control does not say that frames are complete."""
+
+
+class VideoPinStateQCError(SessionError):
+    """The acquisition's quality control does not say that the camera's input follows the audio pulses."""
+
+
 class UnexpectedError(SessionError):
     """Something that no rule foresees: a bug, a broken file, a dead worker."""
 

@@ -171,6 +171,18 @@ class WheelParameters:
 
 
 @dataclass(frozen=True)
+class VideoParameters:
+    """Quality of the video."""
+
+    largest_length_discrepancy_s: float = 120.0
+    """Length of the video and of the session must differ by less."""
+    warning_score: float = 0.66
+    fail_score: float = 0.33
+    critical_score: float = 0.0
+    """What an outcome counts in the score (0-1); PASS counts 1."""
+
+
+@dataclass(frozen=True)
 class SelectionParameters:
     """Which sessions and recordings cohort analyses use."""
 
@@ -203,6 +215,7 @@ class Parameters:
     psychometric: PsychometricParameters = field(default_factory=PsychometricParameters)
     performance: PerformanceParameters = field(default_factory=PerformanceParameters)
     wheel: WheelParameters = field(default_factory=WheelParameters)
+    video: VideoParameters = field(default_factory=VideoParameters)
     selection: SelectionParameters = field(default_factory=SelectionParameters)
 
     def digest(self, sections: tuple[str, ...]) -> str:
@@ -229,6 +242,7 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
             psychometric=PsychometricParameters(no_go_trials="not_right", minimum_levels=1),
             performance=PerformanceParameters(easy_contrast=0.5, unbiased_fit="before_repair"),
             wheel=WheelParameters(alignment="next_sample", completeness="longest_trial", times="float32"),
+            video=VideoParameters(fail_score=0.0, critical_score=0.33),
             selection=SelectionParameters(duplicates="kept", artefact_sessions="used"),
         ),
     }

@@ -38,6 +38,7 @@ from iblnm_core.errors import (
     MissingInsertion,
     MissingRawData,
     MissingRegionSource,
+    MissingVideoTimestamps,
     MultipleCollections,
     NMMismatch,
     SessionError,
@@ -48,6 +49,10 @@ from iblnm_core.errors import (
     TrueDuplicateSession,
     UnexpectedError,
     UnknownRawLayout,
+    VideoDroppedFramesQCError,
+    VideoLengthError,
+    VideoPinStateQCError,
+    VideoTimestampsQCError,
 )
 
 
@@ -116,7 +121,7 @@ def _advisory(*errors: type[SessionError], blocks_analysis: bool = False) -> tup
 
 _SIGNAL = ("preprocessed_signal", "responses")
 _BEHAVIOUR = ("trials", "task_performance", "wheel_velocity", "trial_regressors")
-_EVERYTHING = (*_BEHAVIOUR, "photometry_qc", *_SIGNAL)
+_EVERYTHING = (*_BEHAVIOUR, "photometry_qc", *_SIGNAL, "video_qc")
 
 _RULES = (
     Rule(
@@ -267,6 +272,34 @@ _RULES = (
             Consequence(error, Severity.FATAL, frozenset({"wheel_velocity"}))
             for error in (MissingRawData, MissingExtractedData, CorruptDataset, MultipleCollections)
         ),
+    ),
+    Rule(
+        "video_available",
+        "video_qc",
+        "The times of the left camera exist once and can be read.",
+        tuple(
+            Consequence(error, Severity.ADVISORY, frozenset({"video_qc"}))
+            for error in (MissingVideoTimestamps, CorruptDataset, MultipleCollections)
+        ),
+    ),
+    Rule("video_length", "video_qc", "The video is as long as the session.", _advisory(VideoLengthError)),
+    Rule(
+        "video_timestamps",
+        "video_qc",
+        "Camera times increase, and the acquisition's quality control passed them.",
+        _advisory(VideoTimestampsQCError),
+    ),
+    Rule(
+        "video_dropped_frames",
+        "video_qc",
+        "The acquisition's quality control found no dropped frames.",
+        _advisory(VideoDroppedFramesQCError),
+    ),
+    Rule(
+        "video_pin_state",
+        "video_qc",
+        "The acquisition's quality control found the camera's input sound.",
+        _advisory(VideoPinStateQCError),
     ),
     Rule(
         "no_unexpected_error",

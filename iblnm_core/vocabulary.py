@@ -70,6 +70,18 @@ PROTOCOL_RED_FLAGS = ("RPE", "DELAY", "delay")
 QC_OUTCOMES: Mapping[int, str] = MappingProxyType({0: "NOT_SET", 10: "PASS", 30: "WARNING", 40: "FAIL", 50: "CRITICAL"})
 """Outcomes of quality control by their number in Alyx, from good to bad; NOT_SET says nothing."""
 
+VIDEO_QUALITY = tuple(
+    f"qc_videoLeft_{name}" for name in ("focus", "position", "brightness", "resolution", "wheel_alignment")
+)
+"""What the acquisition's quality control says of the left camera's pictures, as keys of the extended quality control."""
+
+VIDEO_PROBLEMS: Mapping[str, str] = MappingProxyType(
+    {f"video_{name}": f"qc_videoLeft_{name}" for name in ("timestamps", "dropped_frames", "pin_state")}
+)
+"""What it says of the camera's timing, by the rule that judges it."""
+
+VIDEO_LABELS = (*VIDEO_QUALITY, *VIDEO_PROBLEMS.values())
+
 OTHER_SESSIONS = "other sessions"
 TABLE_OF_FIBERS = "table of fibres"
 """Where the regions of a session come from that no dataset of its own names: of the same subject, one or the other."""

@@ -51,6 +51,7 @@ READERS: Mapping[str, Callable[[SessionFile], Any]] = MappingProxyType(
         "task_performance": layout.read_performance,
         "wheel_velocity": layout.read_wheel,
         "trial_regressors": layout.read_regressors,
+        "video_qc": layout.read_video,
         "session_errors": _errors,
     }
 )

@@ -19,6 +19,7 @@ from iblnm_core.vocabulary import (
     NEUROMODULATOR_OF_REGION,
     OTHER_SESSIONS,
     TABLE_OF_FIBERS,
+    VIDEO_LABELS,
     normalise_region,
     split_region,
 )
@@ -106,6 +107,8 @@ def _known_regions(records: Sequence[Mapping[Any, Any]]) -> list[tuple[list[str]
 def _catalogue_row(row: Mapping[Any, Any], regions: list[str], region_source: str) -> dict[str, Any]:
     targets = [target_of(region) for region in regions]
     sides = _implanted_sides(row["implanted"], regions)
+    quality = read_extended_qc(row["qc"], row["extended_qc"])
+    outcomes = {entry.key: entry.outcome for entry in quality.entries}
     return {
         **{name: row[name] for name in SESSIONS.column_names if name in row},
         "lab": row["lab"] or None,
@@ -119,7 +122,8 @@ def _catalogue_row(row: Mapping[Any, Any], regions: list[str], region_source: st
         "region_source": region_source,
         "filled_regions": list(row["filled_regions"]),
         "fiber_sides": sides,
-        "invalid_extended_qc": list(read_extended_qc(row["qc"], row["extended_qc"]).invalid),
+        "invalid_extended_qc": list(quality.invalid),
+        **{label: outcomes.get(label) for label in VIDEO_LABELS},
     }
 
 

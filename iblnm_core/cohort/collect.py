@@ -12,7 +12,7 @@ from iblnm_core.cohort.current import stamp_of
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.identifiers import is_eid
 from iblnm_core.root import Root
-from iblnm_core.schemas import ERRORS, PERFORMANCE, QC_PHOTOMETRY, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS
+from iblnm_core.schemas import ERRORS, PERFORMANCE, QC_PHOTOMETRY, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS, VIDEO
 from iblnm_core.session import layout
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import Table, make_table, read_notes, read_table
@@ -56,6 +56,10 @@ def _performance(file: SessionFile) -> pd.DataFrame:
     return pd.DataFrame({name: [value] for name, value in row.items()})
 
 
+def _video(file: SessionFile) -> pd.DataFrame:
+    return pd.DataFrame([layout.read_video(file)]) if "video_qc" in file else pd.DataFrame()
+
+
 def _trials(file: SessionFile) -> pd.DataFrame:
     if "trials" not in file:
         return pd.DataFrame()
@@ -83,6 +87,7 @@ COLLECTED: Mapping[str, tuple[TableSchema, Callable[[SessionFile], pd.DataFrame]
         "trials": (TRIALS, _trials),
         "trial_timing": (TRIAL_TIMING, _timings),
         "trial_regressors": (TRIAL_REGRESSORS, _regressors),
+        "video": (VIDEO, _video),
     }
 )
 """Collected tables: their schema, and how their rows are read from a session file."""

@@ -18,7 +18,7 @@ from iblnm_core.cohort.unavailable import unavailable_sessions
 from iblnm_core.cohort.under_way import interrupted_sessions
 from iblnm_core.errors import ConfigurationError, CorruptArtifact, SourceUnavailable, family
 from iblnm_core.root import Root
-from iblnm_core.rules import RULES
+from iblnm_core.rules import RULES, Severity
 from iblnm_core.schemas import SESSION_INDEX, SESSION_STATUS, SESSIONS
 from iblnm_core.session import layout
 from iblnm_core.session.fingerprint import (
@@ -31,7 +31,7 @@ from iblnm_core.session.fingerprint import (
 from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.outputs import COMPUTED, DATASET_KINDS
 from iblnm_core.session.pipeline import SessionReport, SessionTask
-from iblnm_core.session.verdicts import Verdict
+from iblnm_core.session.verdicts import Finding, Verdict
 from iblnm_core.sources.alyx import AlyxSource
 from iblnm_core.sources.base import SessionSource
 from iblnm_core.sources.downloads import Fetcher, RemoteFile
@@ -273,7 +273,7 @@ class Catalogue:
         common = {"eid": eid, "subject": row["subject"], "date": row["start_time"][:10]}
         rows = []
         for name, due in self._reasons(eid, provenance).items():
-            state, reason, message = _standing(provenance.get(name), due, verdicts.values())
+            state, reason, message = _standing(name, provenance.get(name), due, verdicts.values())
             rows.append({**common, "asset": name, "state": state, "reason": reason, "due": due, "message": message})
         return rows
 
@@ -287,21 +287,26 @@ class Catalogue:
 
 
 def _standing(
-    provenance: Provenance | None, due: str | None, verdicts: Iterable[Verdict]
+    name: str, provenance: Provenance | None, due: str | None, verdicts: Iterable[Verdict]
 ) -> tuple[str, str | None, str | None]:
     """Return state, reason and message of one output."""
     if provenance is None:
         return "never run", None, None
     if provenance.state != "stored":
-        return "failed", provenance.stopped_by, _message(provenance.stopped_by, verdicts)
+        error_type, finding = provenance.stopped_by, _finding(provenance.stopped_by, name, verdicts)
+        if finding is None:
+            return "failed", error_type, None
+        state = "absent" if finding.severity is Severity.ADVISORY else "failed"
+        return state, error_type, finding.error_message
     if due is not None:
         return "out of date", due, None
     return "ok", None, None
 
 
-def _message(error_type: str | None, verdicts: Iterable[Verdict]) -> str | None:
-    messages = [f.error_message for v in verdicts for f in v.findings if f.error_type == error_type]
-    return messages[0] if messages else None
+def _finding(error_type: str | None, name: str, verdicts: Iterable[Verdict]) -> Finding | None:
+    """Return the error that stopped an output; one of its own rules before another's, as they share classes."""
+    found = [(v.asset != name, f) for v in verdicts for f in v.findings if f.error_type == error_type]
+    return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def stored_ledger(root: Root, eid: str) -> tuple[Mapping[str, Provenance], Mapping[str, Verdict]]:

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from iblnm_core.schemas.behaviour import PERFORMANCE, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS
 from iblnm_core.schemas.catalogue import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
-from iblnm_core.schemas.recording import QC_PHOTOMETRY
+from iblnm_core.schemas.recording import QC_PHOTOMETRY, VIDEO
 from iblnm_core.schemas.standing import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS
 from iblnm_core.table_schema import TableSchema
 
@@ -24,6 +24,7 @@ __all__ = [
     "TRIALS",
     "TRIAL_REGRESSORS",
     "TRIAL_TIMING",
+    "VIDEO",
 ]
 
 TABLES: Mapping[str, TableSchema] = MappingProxyType(
@@ -40,6 +41,7 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType(
             TRIALS,
             TRIAL_TIMING,
             TRIAL_REGRESSORS,
+            VIDEO,
             SESSION_STATUS,
             SELECTION,
             RECORDINGS,

@@ -2,7 +2,7 @@
 
 from pathlib import PurePosixPath
 
-from iblnm_core.schemas.keys import EID
+from iblnm_core.schemas.keys import EID, VIDEO_OUTCOMES
 from iblnm_core.table_schema import Column, TableSchema
 
 _DATASETS = Column("datasets", "texts", "paths of the listed datasets below the session folder")
@@ -114,6 +114,7 @@ SESSIONS = TableSchema(
         Column(
             "invalid_extended_qc", "texts", "keys of the extended quality control that mean nothing, and what was found"
         ),
+        *VIDEO_OUTCOMES,
     ),
 )
 

@@ -1,8 +1,8 @@
-"""Schemas of the tables about recordings: their quality."""
+"""Schemas of the tables about the quality of recordings and videos."""
 
 from pathlib import PurePosixPath
 
-from iblnm_core.schemas.keys import EID
+from iblnm_core.schemas.keys import EID, VIDEO_OUTCOMES
 from iblnm_core.session.signal_quality import METRICS
 from iblnm_core.table_schema import Column, TableSchema
 
@@ -55,5 +55,38 @@ QC_PHOTOMETRY = TableSchema(
         *_metric_columns("percentile_asymmetry"),
         *_metric_columns("percentile_distance"),
         Column("verdict", "text", "ok, or the fatal errors of the recording"),
+    ),
+)
+
+VIDEO = TableSchema(
+    "video",
+    PurePosixPath("metadata/video.pqt"),
+    "Quality of the left camera's video: one row per session that has camera times.",
+    ("eid",),
+    (
+        EID,
+        Column("subject", "text", "subject nickname"),
+        Column("session_type", "text", "training, biased, ephys, habituation, ...", nullable=True),
+        Column(
+            "video_qc_score",
+            "number",
+            "mean of what the labels of the pictures count (0-1); -1 when a rule of the video does not hold, null when none is set",
+            nullable=True,
+        ),
+        *VIDEO_OUTCOMES,
+        Column("session_length", "number", "end minus start of the session", "s", nullable=True),
+        Column("video_length", "number", "last minus first frame", "s", nullable=True),
+        Column("length_discrepancy", "number", "video_length minus session_length", "s", nullable=True),
+        Column("n_frames", "integer", "frames with a time", "frames"),
+        Column("video_t0", "number", "time of the first frame, session clock", "s", nullable=True),
+        Column("video_t1", "number", "time of the last frame, session clock", "s", nullable=True),
+        Column("frame_interval_s", "number", "median interval between frames", "s", nullable=True),
+        Column("frame_rate_hz", "number", "its inverse", "Hz", nullable=True),
+        Column(
+            "dropped_frame_fraction",
+            "number",
+            "frames missing by the median interval, over all intervals (0-1)",
+            nullable=True,
+        ),
     ),
 )

@@ -37,8 +37,12 @@ SESSION_STATUS = TableSchema(
         Column("asset", "text", "output of the session step"),
         Column("subject", "text", "subject nickname"),
         Column("date", "text", "date of the session, ISO 8601"),
-        Column("state", "text", "ok, failed, never run, out of date, source unavailable, interrupted, or delisted"),
-        Column("reason", "text", "error type of a failure, or what changed", nullable=True),
+        Column(
+            "state",
+            "text",
+            "ok, failed, absent (the session has none), never run, out of date, source unavailable, interrupted, or delisted",
+        ),
+        Column("reason", "text", "error type of a failure or absence, or what changed", nullable=True),
         Column(
             "due",
             "text",

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from iblnm_core.errors import IblnmError
 from iblnm_core.parameters import Parameters
-from iblnm_core.session import layout, stages
+from iblnm_core.session import layout, photometry_stage, stages
 from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.metadata import judge_metadata, judge_paths
 from iblnm_core.session.performance import task_performance
 from iblnm_core.session.regressors import trial_regressors
 from iblnm_core.session.timing import StepTimes
 from iblnm_core.session.verdicts import Judge
+from iblnm_core.session.video import video_row
 from iblnm_core.session.wheel import peak_velocity
 from iblnm_core.storage.session_file import Part, SessionFile
 
@@ -104,6 +105,9 @@ class Computation:
         if "trial_regressors" in due and self._can_make(trials, "trial_regressors"):
             with self._guarded({"trial_regressors"}), self.times.step("regressors"):
                 self._regressors(trials, velocities if "wheel_velocity" in due else self._stored_velocities())
+        if "video_qc" in due and "video_qc" not in self.judge.stopped:
+            with self._guarded({"video_qc"}), self.times.step("video"):
+                self._video()
 
     def _can_make(self, trials: pd.DataFrame | None, name: str) -> TypeGuard[pd.DataFrame]:
         return trials is not None and name not in self.judge.stopped
@@ -122,7 +126,9 @@ class Computation:
 
     def _photometry(self, trials: pd.DataFrame | None) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
         regions = tuple(self.row["brain_region"])
-        result = stages.process_photometry(self.inputs, regions, trials, self.parameters, self.judge, self.times)
+        result = photometry_stage.process_photometry(
+            self.inputs, regions, trials, self.parameters, self.judge, self.times
+        )
         # a session without regions in its row still has those of its signal
         by_index = {fiber.fiber_idx: fiber.region for fiber in result.fibers} or dict(enumerate(regions))
         names = layout.region_groups([by_index[index] for index in sorted(by_index)])
@@ -183,6 +189,15 @@ class Computation:
         regressors = trial_regressors(trials, None if velocities is None else peak_velocity(velocities))
         self.parts["trial_regressors"] = layout.regressors_part(regressors)
         self.summaries["trial_regressors"] = {"n_trials": len(regressors)}
+
+    def _video(self) -> None:
+        quality = stages.load_video(self.inputs, self.row, self.parameters, self.judge)
+        if quality is not None:
+            verdicts = [verdict for verdict in self.judge.verdicts.values() if verdict.asset == "video_qc"]
+            failed = any(not verdict.passed for verdict in verdicts)
+            row = video_row(quality, self.row, has_errors=failed, parameters=self.parameters.video)
+            self.parts["video_qc"] = layout.video_part(row)
+            self.summaries["video_qc"] = {"n_frames": quality.n_frames}
 
     @contextmanager
     def _guarded(self, outputs: Iterable[str]) -> Iterator[None]:

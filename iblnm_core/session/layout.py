@@ -17,6 +17,7 @@ from iblnm_core.session.responses import Responses
 from iblnm_core.session.stages import WHEEL_EVENTS
 from iblnm_core.session.verdicts import ERROR_COLUMNS, Verdict, error_rows, verdicts_from
 from iblnm_core.storage.session_file import Part, SessionFile, Values
+from iblnm_core.vocabulary import VIDEO_LABELS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,6 +42,7 @@ METADATA_SCALARS = (
     "n_subject_rows",
     "duplicate_of",
     "planned_blocks",
+    *VIDEO_LABELS,
 )
 METADATA_LISTS = (
     "genotype",
@@ -127,6 +129,16 @@ def read_performance(file: SessionFile) -> dict[str, Any]:
     """Return the performance of a session file, by column of the `performance` table."""
     part = file.read("performance")
     return {"eid": file.eid, **part.attributes, **part.datasets}
+
+
+def video_part(row: Mapping[str, Any]) -> Part:
+    """Return the part of a session's video quality."""
+    return Part({}, row)
+
+
+def read_video(file: SessionFile) -> dict[str, Any]:
+    """Return the video quality of a session file, by column of the `video` table."""
+    return {"eid": file.eid, **file.read("video_qc").attributes}
 
 
 def wheel_part(velocities: np.ndarray, sampling_rate_hz: float) -> Part:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from iblnm_core.vocabulary import VIDEO_LABELS
+
 
 @dataclass(frozen=True)
 class SessionOutput:
@@ -57,9 +59,25 @@ DATASET_KINDS: Mapping[str, str] = MappingProxyType(
         "wheel_times": r"alf/(task_\d\d/)?_ibl_wheel\.timestamps\.npy",
         "wheel_position": r"alf/(task_\d\d/)?_ibl_wheel\.position\.npy",
         "raw_encoder": r"raw_(behavior_data|task_data_\d\d)/_iblrig_encoderPositions\.raw\.ssv",
+        "camera_times": r"alf/(task_\d\d/)?_ibl_leftCamera\.times\.npy",
     }
 )
 """Kinds of input datasets and the regular expression of their path below the session folder."""
+
+DATASET_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "trials_table": "_ibl_trials.table.pqt",
+        "raw_task": "_iblrig_taskData.raw.jsonable",
+        "signal": "photometry.signal.pqt",
+        "locations": "photometryROI.locations.pqt",
+        "raw_frames": "_neurophotometrics_fpData.raw.pqt",
+        "wheel_times": "_ibl_wheel.timestamps.npy",
+        "wheel_position": "_ibl_wheel.position.npy",
+        "raw_encoder": "_iblrig_encoderPositions.raw.ssv",
+        "camera_times": "_ibl_leftCamera.times.npy",
+    }
+)
+"""What messages call a dataset of each kind."""
 
 _OUTPUTS = (
     SessionOutput(
@@ -155,6 +173,17 @@ _OUTPUTS = (
         steps=("regressors",),
     ),
     SessionOutput(
+        "video_qc",
+        "Quality of the left camera's video: its times, and what the acquisition's quality control says; one row.",
+        "video",
+        depends=(),
+        datasets=("camera_times",),
+        parameters=("video",),
+        row_fields=("subject", "session_type", "session_length", *VIDEO_LABELS),
+        part="video_qc",
+        steps=("video",),
+    ),
+    SessionOutput(
         "session_errors",
         "Every typed error of the session's latest run.",
         "all",
@@ -167,6 +196,7 @@ _OUTPUTS = (
             "responses",
             "wheel_velocity",
             "trial_regressors",
+            "video_qc",
         ),
         datasets=(),
         parameters=(),

@@ -1,41 +1,18 @@
-"""The stages of one session in memory, each from inputs to results and verdicts. Storing them is `pipeline`'s business."""
+"""The stages of one session in memory but photometry, each from inputs to results and verdicts. `pipeline` stores them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from iblnm_core.errors import CorruptDataset, DegenerateSignal, MissingExtractedData, MissingRawData, SessionError
+from iblnm_core.errors import MissingExtractedData, MissingRawData, MissingVideoTimestamps
 from iblnm_core.parameters import Parameters
-from iblnm_core.schemas import QC_PHOTOMETRY
-from iblnm_core.session.bleaching import BleachingFit, fit_bleaching
 from iblnm_core.session.blocks import judge_blocks
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.photometry import (
-    SIGNAL_COLUMNS,
-    Recording,
-    check_trials_inside,
-    match_regions,
-    recording_from_tables,
-    restrict_to_session,
-    roi_columns,
-)
-from iblnm_core.session.preprocessing import PreprocessedSignal, preprocess
-from iblnm_core.session.raw_frames import (
-    RAW_COLUMNS,
-    RawCounts,
-    check_led_states,
-    check_raw_signal,
-    count_raw_faults,
-    is_known_layout,
-    raw_frames_from_table,
-)
+from iblnm_core.session.outputs import DATASET_NAMES
 from iblnm_core.session.responses import Responses, extract_responses
-from iblnm_core.session.signal_quality import BandQuality, band_quality, check_unique_samples
-from iblnm_core.session.timing import StepTimes
 from iblnm_core.session.trials import TRIAL_COLUMNS as TRIAL_INPUT_COLUMNS
 from iblnm_core.session.trials import (
     check_enough_trials,
@@ -45,44 +22,12 @@ from iblnm_core.session.trials import (
     with_judged_blocks,
 )
 from iblnm_core.session.verdicts import Judge
-from iblnm_core.session.wheel import POSITION_NAME, TIMESTAMPS_NAME, trial_velocities, wheel_velocity
+from iblnm_core.session.video import CameraQuality, camera_quality, check_label, check_length, check_times
+from iblnm_core.session.wheel import trial_velocities, wheel_velocity
+from iblnm_core.vocabulary import VIDEO_PROBLEMS
 
-DATASET_NAMES = {
-    "trials_table": "_ibl_trials.table.pqt",
-    "raw_task": "_iblrig_taskData.raw.jsonable",
-    "signal": "photometry.signal.pqt",
-    "locations": "photometryROI.locations.pqt",
-    "raw_frames": "_neurophotometrics_fpData.raw.pqt",
-    "wheel_times": TIMESTAMPS_NAME,
-    "wheel_position": POSITION_NAME,
-    "raw_encoder": "_iblrig_encoderPositions.raw.ssv",
-}
 WHEEL_EVENTS = ("stimOn_times", "feedback_times")
 """First and last moment of the wheel's course in a trial."""
-
-
-@dataclass(frozen=True)
-class Fiber:
-    """One recorded fibre: its column in the signal, its place in the catalogue row, its name."""
-
-    column: int
-    fiber_idx: int
-    region: str
-
-
-@dataclass
-class Photometry:
-    """What the photometry stage made, as far as it got."""
-
-    fibers: tuple[Fiber, ...] = ()
-    recording: Recording | None = None
-    signals: dict[int, PreprocessedSignal] = field(default_factory=dict)
-    """Corrected signals by fibre index."""
-    metrics: dict[tuple[int, str], BandQuality] = field(default_factory=dict)
-    """Metrics by fibre index and band."""
-    bleaching: dict[int, BleachingFit] = field(default_factory=dict)
-    """Exponentials through the signal band by fibre index."""
-    quality: pd.DataFrame | None = None
 
 
 def load_trials(
@@ -149,63 +94,34 @@ def load_wheel(
     return trial_velocities(wheel, starts, ends, parameters.wheel)
 
 
-def process_photometry(
-    inputs: SessionInputs,
-    regions: Sequence[str],
-    trials: pd.DataFrame | None,
-    parameters: Parameters,
-    judge: Judge,
-    times: StepTimes,
-) -> Photometry:
-    """Load, judge and preprocess the photometry of a session.
+def load_video(
+    inputs: SessionInputs, row: Mapping[str, Any], parameters: Parameters, judge: Judge
+) -> CameraQuality | None:
+    """Load and judge the camera times and what the acquisition's quality control says; None without camera times.
 
     Parameters
     ----------
     inputs : SessionInputs
-    regions : sequence of str
-        Brain regions of the catalogue row, by fibre index.
-    trials : DataFrame or None
-        Without trials the raw frames are still judged.
-    parameters, judge, times
-        Decisions; who gets the verdicts; and where to note the seconds per step.
+    row : mapping
+        The session's row of the `sessions` table.
+    parameters : Parameters
+    judge : Judge
+        Gets the verdicts.
     """
-    result = Photometry()
-    with times.step("raw_frames"):
-        counts = _judge_raw_frames(inputs, parameters, judge)
-    with times.step("load"):
-        recording = _load_recording(inputs, parameters, judge)
-    if recording is not None:
-        with judge.rule("region_mapping"):
-            matched = match_regions(recording.regions, regions)
-            named = regions or recording.regions
-            result.fibers = tuple(Fiber(column, index, named[index]) for column, index in enumerate(matched))
-    if recording is not None and trials is not None and result.fibers:
-        with judge.rule("trials_in_photometry_time"):
-            result.recording = restrict_to_session(recording, trials, parameters.photometry)
-            check_trials_inside(result.recording, trials, parameters.photometry)
-    if result.recording is not None:
-        with times.step("signal_quality"):
-            _measure(result, result.recording, parameters, judge)
-    if result.recording is not None and "preprocessed_signal" not in judge.stopped:
-        with times.step("preprocess"):
-            result.signals = _correct(result.recording, result.fibers, parameters, judge)
-    result.quality = _quality_rows(result, counts, regions, recording, parameters, judge)
-    return result
-
-
-def _measure(result: Photometry, recording: Recording, parameters: Parameters, judge: Judge) -> None:
-    """Add the metrics of every band that lies in the session at all, and judge them."""
-    for fiber in result.fibers:
-        for name, band in recording.bands.items():
-            if len(band.times) >= 3:
-                values = np.ascontiguousarray(band.values[:, fiber.column])
-                result.metrics[fiber.fiber_idx, name] = band_quality(band.times, values, parameters.signal_quality)
-                if name == parameters.photometry.signal_band:
-                    result.bleaching[fiber.fiber_idx] = fit_bleaching(band.times, values, parameters.bleaching_fit)
-    regions = {fiber.fiber_idx: fiber.region for fiber in result.fibers}
-    found = [(band, regions[index], m.values["n_unique_samples"]) for (index, band), m in result.metrics.items()]
-    with judge.rule("unique_samples"):
-        check_unique_samples(found, parameters.signal_quality)
+    quality = None
+    with judge.rule("video_available"):
+        if not inputs.paths("camera_times"):
+            raise MissingVideoTimestamps(DATASET_NAMES["camera_times"])
+        quality = camera_quality(inputs.array("camera_times"))
+    if quality is not None:
+        with judge.rule("video_length"):
+            check_length(quality, row["session_length"], parameters.video)
+        judge.record("video_timestamps", check_times(quality))
+    for rule, label in VIDEO_PROBLEMS.items():
+        # without video there is nothing to be set
+        if quality is not None or row[label] is not None:
+            judge.record(rule, check_label(rule, label, row[label]))
+    return quality
 
 
 def make_responses(
@@ -235,138 +151,3 @@ def _require(inputs: SessionInputs, kind: str, raw: str) -> None:
         if not inputs.paths(raw):
             raise MissingRawData(DATASET_NAMES[raw])
         raise MissingExtractedData(DATASET_NAMES[kind])
-
-
-def _judge_raw_frames(inputs: SessionInputs, parameters: Parameters, judge: Judge) -> RawCounts | None:
-    """Count the faults of the raw frames; None when they cannot be read."""
-    counts = None
-    with judge.rule("photometry_available"):
-        if not inputs.paths("raw_frames"):
-            raise MissingRawData(DATASET_NAMES["raw_frames"])
-        # an unknown layout is read whole, to say which columns were found
-        known = is_known_layout(inputs.columns("raw_frames"))
-        table = inputs.table("raw_frames", RAW_COLUMNS if known else None)
-        counts = count_raw_faults(raw_frames_from_table(table), parameters.raw_quality)
-    if counts is None:
-        return None
-    with judge.rule("led_states"):
-        check_led_states(counts)
-    judge.record("raw_signal_quality", check_raw_signal(counts))
-    return counts
-
-
-def _load_recording(inputs: SessionInputs, parameters: Parameters, judge: Judge) -> Recording | None:
-    recording = None
-    if not inputs.paths("raw_frames") and not inputs.paths("signal"):
-        # the missing raw frames are on record already, and nothing could have been extracted from them
-        return None
-    with judge.rule("photometry_available"):
-        for kind in ("signal", "locations"):
-            if not inputs.paths(kind):
-                raise MissingExtractedData(DATASET_NAMES[kind])
-        names = inputs.columns("signal")
-        wanted = [*SIGNAL_COLUMNS, *roi_columns(names)]
-        signal = inputs.table("signal", wanted, dictionary=["name"] if "name" in names else [])
-        recording = recording_from_tables(signal, inputs.table("locations"), parameters.photometry)
-        if not recording.rois:
-            raise CorruptDataset(f"{DATASET_NAMES['locations']}: no ROI; expected one row per fibre")
-    return recording
-
-
-def _correct(
-    recording: Recording, fibers: Sequence[Fiber], parameters: Parameters, judge: Judge
-) -> dict[int, PreprocessedSignal]:
-    names = parameters.photometry.signal_band, parameters.photometry.reference_band
-    signal, reference = (recording.bands[name] for name in names)
-    corrected: dict[int, PreprocessedSignal] = {}
-    errors: list[SessionError] = []
-    for fiber in fibers:
-        try:
-            corrected[fiber.fiber_idx] = preprocess(
-                signal.times,
-                signal.values[:, fiber.column],
-                reference.times,
-                reference.values[:, fiber.column],
-                parameters.preprocessing,
-                parameters.photometry.band_pairing,
-                names,
-            )
-        except DegenerateSignal as error:
-            message = f"{DATASET_NAMES['signal']}: {fiber.region}: {error.message}"
-            errors.append(DegenerateSignal(message, measured=error.measured, threshold=error.threshold))
-    judge.record("signal_processable", errors)
-    return {} if errors else corrected
-
-
-def _quality_rows(
-    result: Photometry,
-    counts: RawCounts | None,
-    regions: Sequence[str],
-    recording: Recording | None,
-    parameters: Parameters,
-    judge: Judge,
-) -> pd.DataFrame | None:
-    """Return one row per (fibre, band) of what is known, also for a session that fails; None when nothing is."""
-    if counts is None and recording is None:
-        return None
-    fibers = [(fiber.fiber_idx, fiber.region) for fiber in result.fibers] or list(enumerate(regions))
-    bands = (parameters.photometry.signal_band, parameters.photometry.reference_band)
-    session_values: dict[str, Any] = {
-        # not a number where the raw frames could not be read
-        "n_band_inversions": np.nan if counts is None else counts.n_band_inversions,
-        "n_early_samples": np.nan if counts is None else counts.n_early_samples,
-        "n_gap_frames": np.nan if counts is None else counts.n_gap_frames,
-        "n_gaps": np.nan if counts is None else counts.n_gaps,
-        "n_invalid_samples": np.nan if recording is None else recording.n_invalid_samples,
-        "n_stray_frames": np.nan if recording is None else recording.n_stray_frames,
-        "verdict": _verdict_text(judge),
-    }
-    rows = []
-    for fiber_idx, region in fibers:
-        of_signal_band = _of_signal_band(result, fiber_idx)
-        for band in bands:
-            measured = result.metrics.get((fiber_idx, band))
-            row: dict[str, Any] = {"band": band, "brain_region": region, "fiber_idx": fiber_idx, **session_values}
-            row |= {} if measured is None else measured.columns()
-            row |= of_signal_band if band == parameters.photometry.signal_band else {}
-            rows.append(row)
-    return _typed(rows).sort_values(["fiber_idx", "band"], ignore_index=True) if rows else None
-
-
-def _typed(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return quality rows as a frame with the columns of their table, also those that no row has a value for."""
-    columns = {}
-    for column in QC_PHOTOMETRY.columns:
-        values = [row.get(column.name) for row in rows]
-        if column.kind == "text":
-            columns[column.name] = np.array(values, object)
-        elif column.kind == "integer" and not any(value is None or np.isnan(value) for value in values):
-            columns[column.name] = np.array(values, np.int64)
-        else:
-            columns[column.name] = np.array(values, np.float64)
-    return pd.DataFrame(columns).drop(columns="eid")
-
-
-def _of_signal_band(result: Photometry, fiber_idx: int) -> dict[str, Any]:
-    """Return what a quality row has for the signal band only."""
-    corrected, bleaching = result.signals.get(fiber_idx), result.bleaching.get(fiber_idx)
-    row: dict[str, Any] = {} if corrected is None else {"iso_correlation": corrected.iso_correlation}
-    if bleaching is not None:
-        row |= {
-            "bleaching_amplitude": bleaching.amplitude,
-            "bleaching_fit": bleaching.verdict,
-            "bleaching_r_squared": bleaching.r_squared,
-            "bleaching_tau": bleaching.tau_s,
-        }
-    return row
-
-
-def _verdict_text(judge: Judge) -> str:
-    """Return the fatal errors found in the recording, or `ok`."""
-    types = [
-        finding.error_type
-        for verdict in judge.verdicts.values()
-        if verdict.asset in {"photometry_qc", "preprocessed_signal"} and verdict.fatal
-        for finding in verdict.findings
-    ]
-    return " ".join(dict.fromkeys(types)) or "ok"

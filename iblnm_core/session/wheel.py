@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from iblnm_core.errors import CorruptDataset
 from iblnm_core.parameters import WheelParameters
+from iblnm_core.session.outputs import DATASET_NAMES
 from iblnm_core.session.responses import peri_event
 
 Array = NDArray[np.float64]
 
-POSITION_NAME = "_ibl_wheel.position.npy"
-TIMESTAMPS_NAME = "_ibl_wheel.timestamps.npy"
+POSITION_NAME, TIMESTAMPS_NAME = DATASET_NAMES["wheel_position"], DATASET_NAMES["wheel_times"]
 _FEWEST_SAMPLES = 30
 """So many samples of position, and of velocity: the filter's own padding needs nearly as many."""
 

@@ -94,7 +94,7 @@ def test_a_region_of_the_description_that_is_a_path_stops_everything_and_leaves_
         errors_of(report)["session_metadata", "InvalidBrainRegion"].error_message
         == "brain region '../../x' cannot be a name"
     )
-    assert set(report.stopped) == {"photometry_qc", *BEHAVIOUR_OUTPUTS, *SIGNAL_OUTPUTS}
+    assert set(report.stopped) == {"photometry_qc", *BEHAVIOUR_OUTPUTS, *SIGNAL_OUTPUTS, "video_qc"}
     with SessionFile(session.root.session_file(session.eid), session.eid) as file:
         assert file.parts() == ("errors", "metadata", "provenance", "verdicts")
 

@@ -143,6 +143,7 @@ def test_the_verdicts_of_the_session(processed):
             "advisory",
         ],
         ["session_length_valid", "InvalidSessionLength", "Missing end_time", "advisory"],
+        ["video_available", "MissingVideoTimestamps", "_ibl_leftCamera.times.npy", "advisory"],
         ["wheel_available", "MissingRawData", "_iblrig_encoderPositions.raw.ssv", "fatal"],
     ]
     status = read_table(root.path, SESSION_STATUS)
@@ -155,6 +156,7 @@ def test_the_verdicts_of_the_session(processed):
         "responses": "ok",
         "wheel_velocity": "failed",
         "trial_regressors": "ok",
+        "video_qc": "absent",
     }
     with SessionFile(root.session_file(eid), eid) as file:
         held = [name for name, verdict in layout.read_verdicts(file).items() if verdict.passed]

@@ -76,6 +76,7 @@ def test_sessions_with_each_output(tables):
         "responses": 64,
         "wheel_velocity": 78,
         "trial_regressors": 80,
+        "video_qc": 83,
     }
     quality = tables["qc_photometry"]
     assert quality[quality["n_windows"].notna()]["eid"].nunique() == 71
