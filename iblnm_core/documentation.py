@@ -178,12 +178,14 @@ def _wheel_part() -> FilePart:
 
 
 def _regressors_part() -> FilePart:
-    columns = {column.name: column for column in TABLES["trial_regressors"].columns}
-    names = ("reaction_time", "movement_time", "response_time", "peak_velocity")
     return FilePart(
         "trial_regressors",
-        "What the rows of `results/responses/trial_regressors.pqt` have beside the columns of `trials`.",
-        tuple(Entry(name, "float64", columns[name].description, "(n,)", columns[name].unit) for name in names),
+        "The session's rows of `results/responses/trial_regressors.pqt`, in the order of its trials.",
+        tuple(
+            Entry(c.name, "text" if c.kind == "text" else "float64", c.description, "(n,)", c.unit)
+            for c in TABLES["trial_regressors"].columns
+            if c.name not in {"eid", "trial"}
+        ),
     )
 
 
@@ -292,6 +294,9 @@ def _table_blocks(table: TableSchema) -> Iterator[str]:
     yield f"### `{table.path}`"
     identified = "A row is identified by" if table.unique else "Rows are sorted by"
     yield f"{table.description} {identified} {_names(table.key)}."
+    if table.columns == ERRORS.columns and table is not ERRORS:
+        yield f"Columns as in `{ERRORS.path}`."
+        return
     rows = [
         (f"`{c.name}`", _KINDS[c.kind], c.unit, "yes" if c.nullable else "no", c.description) for c in table.columns
     ]

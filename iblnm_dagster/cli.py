@@ -12,6 +12,7 @@ import click
 
 from iblnm_core import __version__
 from iblnm_core.errors import ConfigurationError, IblnmError
+from iblnm_core.session.outputs import STAGES
 from iblnm_dagster import printing
 
 ROOT = click.option(
@@ -84,6 +85,8 @@ def demo(root: Path, subjects: int | None, sessions: int | None, seed: int, ui: 
         "iblnm run --root results --source local --cache /data/one",
         "iblnm run --root results --source alyx",
         "iblnm run --root results --failed",
+        "iblnm run --root results --only photometry --reprocess",
+        "iblnm run --root results --from task",
         "iblnm run --root results --eid 6dc209b4-886a-433f-b1a3-3638a2e17637 --reprocess",
     )
 )
@@ -95,6 +98,10 @@ def demo(root: Path, subjects: int | None, sessions: int | None, seed: int, ui: 
     help="Folder of a local ONE cache, or of the downloads (for a new root).",
 )
 @click.option("--preset", help="Parameter preset, default or reference (for a new root).")
+@click.option(
+    "--only", "only", type=click.Choice(STAGES), help="Only this stage, and what it needs where that is not current."
+)
+@click.option("--from", "first", type=click.Choice(STAGES), help="This stage and those after it.")
 @click.option("--eid", "eids", multiple=True, metavar="EID", help="Only this session; may be given several times.")
 @click.option("--failed", is_flag=True, help="Only sessions that failed, computed again.")
 @click.option("--reprocess", is_flag=True, help="Compute also what is current.")
@@ -104,38 +111,58 @@ def demo(root: Path, subjects: int | None, sessions: int | None, seed: int, ui: 
     is_flag=True,
     help="Write metadata/sessions_qc.pqt too: extended quality control by session and key.",
 )
+@click.option(
+    "--skip-errors", is_flag=True, help="Go on when a stage as a whole goes wrong; failed sessions stop none."
+)
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes.  [default: of the root's settings]")
 def run(
     root: Path | None,
     source: str | None,
     cache: Path | None,
     preset: str | None,
+    only: str | None,
+    first: str | None,
     eids: Sequence[str],
     failed: bool,
     reprocess: bool,
     redownload: bool,
     extended_qc: bool,
+    skip_errors: bool,
     workers: int | None,
 ) -> None:
     """Bring everything up to date: ask the source, compute what is due, collect the tables.
 
-    Exits with 1 when sessions failed; they are listed.
+    Stages in order: query_database, photometry, task, wheel, video. A session goes through all of them at once; stages left out keep
+    what is stored. Without query_database the source is not asked for sessions. Exits with 1 when sessions failed; they are listed.
     """
     from dataclasses import replace
 
     from iblnm_core.root import create_root
     from iblnm_dagster.updating import Request, update
 
+    stages = _stages(only, first)
     opened = create_root(root, preset=preset, source=source, cache=cache)
     if workers is not None:
         opened = replace(opened, workers=workers)
     request = Request(
-        eids=tuple(eids), failed=failed, reprocess=reprocess, redownload=redownload, extended_qc=extended_qc
+        eids=tuple(eids),
+        failed=failed,
+        reprocess=reprocess,
+        redownload=redownload,
+        extended_qc=extended_qc,
+        stages=stages,
+        skip_errors=skip_errors,
     )
     result = update(opened, request)
     printing.run_summary(opened, result)
-    if result.failed or result.unavailable:
+    if result.failed or result.unavailable or result.problems:
         sys.exit(1)
+
+
+def _stages(only: str | None, first: str | None) -> tuple[str, ...]:
+    if only and first:
+        raise click.UsageError("--only and --from exclude each other")
+    return (only,) if only else STAGES[STAGES.index(first) :] if first else STAGES
 
 
 @main.command(epilog=_examples("iblnm index /data/one"))

@@ -9,9 +9,10 @@ import dagster as dg
 
 from iblnm_core.cohort.collect import COLLECTED
 from iblnm_core.root import root_path
+from iblnm_core.schemas import STAGE_LOGS
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_dagster.assets.selection import selection
-from iblnm_dagster.assets.tables import build_collected_table, session_status
+from iblnm_dagster.assets.tables import build_collected_table, session_status, stage_logs
 from iblnm_dagster.assets.upstream import fibers, session_index, sessions, sessions_qc
 from iblnm_dagster.automation import catalogue_daily, due_sessions, tables_hourly
 from iblnm_dagster.io_managers import SessionFileIOManager, TableIOManager
@@ -55,6 +56,7 @@ def build_defs(
             fibers,
             build_session_step(progress),
             *(build_collected_table(name) for name in COLLECTED),
+            stage_logs,
             session_status,
             selection,
         ],
@@ -76,7 +78,13 @@ def build_defs(
             ),
             dg.define_asset_job(
                 "collect",
-                selection=["session_status", *(f"tables/{name}" for name in COLLECTED), "selection", "recordings"],
+                selection=[
+                    *(f"tables/{name}" for name in COLLECTED),
+                    *(f"tables/{schema.name}" for schema in STAGE_LOGS.values()),
+                    "session_status",
+                    "selection",
+                    "recordings",
+                ],
                 description="Bring the collected tables, the standing of all sessions and the selection up to date.",
             ),
         ],

@@ -124,6 +124,8 @@ def run_summary(root: "Root", result: "SessionsRun") -> None:
         click.echo(f"{len(result.unavailable)} sessions could not be had from the source and stay due:")
         for eid, reason in sorted(result.unavailable.items()):
             click.echo(f"  {eid}  {reason}")
+    for problem in result.problems:
+        click.echo(f"a stage went wrong and was skipped: {problem}", err=True)
     earlier = result.standing_failed - len(result.failed)
     if earlier > 0:
         click.echo(f"{earlier} sessions failed earlier and are unchanged; `{program()} failures` names them")

@@ -1,7 +1,7 @@
 """Runs of the graph in the calling process: what the command line does without webserver and daemon."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ import dagster as dg
 from iblnm_core.cohort.unavailable import unavailable_sessions
 from iblnm_core.errors import IblnmError
 from iblnm_core.root import Root
+from iblnm_core.session.outputs import OUTPUTS
 from iblnm_core.session.pipeline import SessionReport
 from iblnm_dagster.definitions import build_defs
 from iblnm_dagster.instance import end_runs_of_dead_processes, open_instance, process_tag, write_dagster_home
@@ -36,11 +37,14 @@ class SessionsRun:
         Sessions of the root with a fatal error, from this command or an earlier one.
     unavailable : mapping of str to str
         Sessions asked for that the source could not give, and why.
+    problems : tuple of str
+        What went wrong with a stage as a whole, when the command was to go on regardless.
     """
 
     reports: Mapping[str, SessionReport]
     standing_failed: int = 0
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
 
     @property
     def failed(self) -> list[str]:
@@ -104,7 +108,14 @@ class LocalRuns:
         key = dg.AssetKey("session_errors")
         return set(eids) - set(self.instance.event_log_storage.get_materialized_partitions(key))
 
-    def sessions(self, eids: Sequence[str], *, reprocess: bool = False, one_run: bool = False) -> SessionsRun:
+    def sessions(
+        self,
+        eids: Sequence[str],
+        *,
+        outputs: Collection[str] = tuple(OUTPUTS),
+        reprocess: bool = False,
+        one_run: bool = False,
+    ) -> SessionsRun:
         """Take sessions through the session step.
 
         Sessions that lie together in the order of the partitions run as ranges, so that failed ones show as failed
@@ -113,6 +124,8 @@ class LocalRuns:
         Parameters
         ----------
         eids : sequence of str
+        outputs : collection of str
+            What is asked for; what it needs is made too where it is not current.
         reprocess : bool
             Compute also what is current.
         one_run : bool
@@ -124,6 +137,8 @@ class LocalRuns:
             When a run ends before it is through.
         """
         self._reports = {}
+        # a Dagster home that was deleted does not know them
+        self.instance.add_dynamic_partitions(str(SESSIONS.name), eids)
         order = list(self.instance.get_dynamic_partitions(str(SESSIONS.name)))
         place = {eid: position for position, eid in enumerate(order)}
         positions = sorted(place[eid] for eid in eids)
@@ -131,9 +146,9 @@ class LocalRuns:
         if together and not (one_run and len(positions) > SESSIONS_PER_RUN):
             for first in range(positions[0], positions[-1] + 1, SESSIONS_PER_RUN):
                 last = min(first + SESSIONS_PER_RUN - 1, positions[-1])
-                self._run_sessions(_range_tags(order[first], order[last]), {"reprocess": reprocess})
+                self._run_sessions(outputs, _range_tags(order[first], order[last]), {"reprocess": reprocess})
         elif positions:
-            self._run_sessions({}, {"eids": list(eids), "reprocess": reprocess})
+            self._run_sessions(outputs, {}, {"eids": list(eids), "reprocess": reprocess})
         known = unavailable_sessions(self.root)
         missing = {eid: known[eid] for eid in eids if eid not in self._reports and eid in known}
         return SessionsRun(dict(self._reports), unavailable=missing)
@@ -144,8 +159,9 @@ class LocalRuns:
         if self._progress is not None:
             self._progress(done, total, report)
 
-    def _run_sessions(self, tags: Mapping[str, str], config: Mapping[str, Any]) -> None:
-        result = self._execute("session_batch", tags, {"ops": {"session": {"config": dict(config)}}})
+    def _run_sessions(self, outputs: Collection[str], tags: Mapping[str, str], config: Mapping[str, Any]) -> None:
+        chosen = [dg.AssetKey(name) for name in OUTPUTS if name in outputs]
+        result = self._execute("session_batch", tags, {"ops": {"session": {"config": dict(config)}}}, chosen)
         # failed sessions fail the run too; that is the ordinary way
         if not result.success and not self._through(result):
             raise RunAborted(_failure_text(result))
@@ -159,13 +175,20 @@ class LocalRuns:
         if not result.success:
             raise RunAborted(_failure_text(result))
 
-    def _execute(self, job: str, tags: Mapping[str, str], config: Mapping[str, Any]) -> dg.ExecuteInProcessResult:
+    def _execute(
+        self,
+        job: str,
+        tags: Mapping[str, str],
+        config: Mapping[str, Any],
+        assets: Sequence[dg.AssetKey] | None = None,
+    ) -> dg.ExecuteInProcessResult:
         definition = self.defs.resolve_job_def(job)
         return definition.execute_in_process(
             instance=self.instance,
             tags={**tags, **process_tag()},
             run_config={**_QUIET, **config},
             raise_on_error=False,
+            asset_selection=assets,
         )
 
 

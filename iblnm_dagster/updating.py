@@ -1,14 +1,17 @@
 """What `iblnm run` does: catalogue, the sessions that are due or asked for, collected tables."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from iblnm_core.cohort.status import Catalogue, source_of
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.root import Root
 from iblnm_core.schemas import ERRORS
+from iblnm_core.session.outputs import ALL_STAGES, OUTPUTS, STAGES
 from iblnm_core.storage.tables import read_table
 from iblnm_dagster import printing
-from iblnm_dagster.runs import LocalRuns, SessionsRun
+from iblnm_dagster.runs import LocalRuns, RunAborted, SessionsRun
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,10 @@ class Request:
         Read metadata again that did not change in the source.
     extended_qc : bool
         Write the table of extended quality control too.
+    stages : tuple of str
+        Of `STAGES`; the tables are collected in any case.
+    skip_errors : bool
+        Go on when a stage as a whole goes wrong.
     """
 
     eids: tuple[str, ...] = ()
@@ -34,6 +41,13 @@ class Request:
     reprocess: bool = False
     redownload: bool = False
     extended_qc: bool = False
+    stages: tuple[str, ...] = STAGES
+    skip_errors: bool = False
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """Outputs of the stages asked for."""
+        return frozenset(o.name for o in OUTPUTS.values() if o.stage in {*self.stages, ALL_STAGES})
 
 
 def update(root: Root, request: Request) -> SessionsRun:
@@ -47,16 +61,38 @@ def update(root: Root, request: Request) -> SessionsRun:
         When a run ends before it is through.
     """
     source_of(root).check_access()
+    problems: list[str] = []
+
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        try:
+            yield
+        except RunAborted as error:
+            if not request.skip_errors:
+                raise
+            problems.append(f"{name}: {error}")
+
+    result = SessionsRun({})
     with printing.session_progress() as progress, LocalRuns(root, progress) as runs:
-        runs.catalogue(redownload=request.redownload)
-        if request.extended_qc:
-            runs.extended_qc()
-        catalogue = Catalogue.load(root)
-        eids = _chosen(catalogue, request, runs.unreported(catalogue.sessions))
-        result = runs.sessions(eids, reprocess=request.reprocess or request.failed, one_run=request.failed)
-        runs.collect()
+        with stage("catalogue"):
+            if "query_database" in request.stages:
+                runs.catalogue(redownload=request.redownload)
+            if request.extended_qc:
+                runs.extended_qc()
+        with stage("sessions"):
+            result = _sessions(root, request, runs)
+        with stage("tables"):
+            runs.collect()
     errors = read_table(root.path, ERRORS, columns=["eid", "severity"])
-    return replace(result, standing_failed=errors[errors["severity"] == "fatal"]["eid"].nunique())
+    failed = errors[errors["severity"] == "fatal"]["eid"].nunique()
+    return replace(result, standing_failed=failed, problems=tuple(problems))
+
+
+def _sessions(root: Root, request: Request, runs: LocalRuns) -> SessionsRun:
+    catalogue = Catalogue.load(root)
+    eids = _chosen(catalogue, request, runs.unreported(catalogue.sessions))
+    reprocess = request.reprocess or request.failed
+    return runs.sessions(eids, outputs=request.outputs, reprocess=reprocess, one_run=request.failed)
 
 
 def _chosen(catalogue: Catalogue, request: Request, unreported: set[str]) -> list[str]:
@@ -66,10 +102,10 @@ def _chosen(catalogue: Catalogue, request: Request, unreported: set[str]) -> lis
     eids = list(dict.fromkeys(request.eids)) or list(catalogue.sessions)
     if request.failed:
         status = catalogue.status()
-        failed = set(status[status["state"] == "failed"]["eid"])
+        failed = set(status[(status["state"] == "failed") & status["asset"].isin(request.outputs)]["eid"])
         return [eid for eid in eids if eid in failed]
     if request.eids or request.reprocess:
         return eids
     # what a killed run had stored but not yet reported is adopted
-    due = set(catalogue.due()) | unreported
+    due = set(catalogue.due(outputs=request.outputs)) | unreported
     return [eid for eid in eids if eid in due]

@@ -14,6 +14,7 @@ from iblnm_core.identifiers import is_eid
 from iblnm_core.root import Root
 from iblnm_core.schemas import ERRORS, PERFORMANCE, QC_PHOTOMETRY, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS, VIDEO
 from iblnm_core.session import layout
+from iblnm_core.session.outputs import ALL_STAGES
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import Table, make_table, read_notes, read_table
 from iblnm_core.table_schema import TableSchema
@@ -126,6 +127,11 @@ def collect(root: Root, name: str) -> Collected:
             kept_stamps[eid] = stamps[eid]
     table = make_table(schema, _stacked(frames, schema), {"stamps": kept_stamps})
     return Collected(table, len(kept_stamps), len(changed), tuple(broken))
+
+
+def stage_errors(errors: pd.DataFrame, stage: str) -> pd.DataFrame:
+    """Return the rows of the errors table that concern a stage: its own, and those of all stages."""
+    return errors[errors["stage"].isin([stage, ALL_STAGES])]
 
 
 def session_files(root: Root) -> dict[str, Path]:

@@ -29,7 +29,7 @@ from iblnm_core.session.fingerprint import (
     why_due,
 )
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.outputs import COMPUTED, DATASET_KINDS
+from iblnm_core.session.outputs import COMPUTED, DATASET_KINDS, upstream
 from iblnm_core.session.pipeline import SessionReport, SessionTask
 from iblnm_core.session.verdicts import Finding, Verdict
 from iblnm_core.sources.alyx import AlyxSource
@@ -156,7 +156,12 @@ class Catalogue:
             listed.folder / RemoteFile.from_text(text).path for listed in self.listed.values() for text in listed.remote
         ]
 
-    def due(self, reading_s: float = math.inf, eids: Collection[str] | None = None) -> list[str]:
+    def due(
+        self,
+        reading_s: float = math.inf,
+        eids: Collection[str] | None = None,
+        outputs: Collection[str] = COMPUTED,
+    ) -> list[str]:
         """Return the sessions of which something would be computed now, in catalogue order.
 
         Parameters
@@ -166,6 +171,8 @@ class Catalogue:
             counts as new unread, s.
         eids : collection of str, optional
             Look at these sessions only.
+        outputs : collection of str
+            What would be asked for.
         """
         known, due = read_current(self.root), []
         looked_at = self.sessions.keys() if eids is None else self.sessions.keys() & set(eids)
@@ -187,7 +194,10 @@ class Catalogue:
                 noted = time.monotonic()
         if current != known:
             note_current(self.root, current)
-        return due
+        needed = upstream(set(outputs) & set(COMPUTED))
+        if needed >= set(COMPUTED):
+            return due
+        return [eid for eid in due if any(why and name in needed for name, why in self.reasons(eid).items())]
 
     def reasons(self, eid: str, *, contents: bool = True) -> dict[str, str | None]:
         """Return, for each output of a session, why it has to be computed; None when it is current.

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from iblnm_core.schemas.behaviour import PERFORMANCE, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS
 from iblnm_core.schemas.catalogue import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
 from iblnm_core.schemas.recording import QC_PHOTOMETRY, VIDEO
-from iblnm_core.schemas.standing import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS
+from iblnm_core.schemas.standing import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS, STAGE_LOGS
 from iblnm_core.table_schema import TableSchema
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "SESSIONS_QC",
     "SESSION_INDEX",
     "SESSION_STATUS",
+    "STAGE_LOGS",
     "TABLES",
     "TRIALS",
     "TRIAL_REGRESSORS",
@@ -36,6 +37,7 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType(
             SESSIONS_QC,
             FIBERS,
             ERRORS,
+            *STAGE_LOGS.values(),
             QC_PHOTOMETRY,
             PERFORMANCE,
             TRIALS,

@@ -1,8 +1,12 @@
 """Schemas of the tables that say how sessions stand: errors, outputs, and what analyses use."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from iblnm_core.schemas.keys import EID
+from iblnm_core.session.outputs import STAGES
 from iblnm_core.table_schema import Column, TableSchema
 
 ERRORS = TableSchema(
@@ -26,6 +30,19 @@ ERRORS = TableSchema(
     ),
     unique=False,
 )
+
+STAGE_LOGS: Mapping[str, TableSchema] = MappingProxyType(
+    {
+        stage: replace(
+            ERRORS,
+            name=f"{stage}_log",
+            path=PurePosixPath(f"metadata/{stage}_log.pqt"),
+            description=f"The rows of `{ERRORS.path}` that belong to the stage {stage}, and those that belong to all stages.",
+        )
+        for stage in STAGES
+    }
+)
+"""Errors by stage of the command line."""
 
 SESSION_STATUS = TableSchema(
     "session_status",

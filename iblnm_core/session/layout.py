@@ -104,13 +104,18 @@ def read_metadata(file: SessionFile) -> dict[str, Any]:
 
 def trials_part(trials: pd.DataFrame) -> Part:
     """Return the part of a trial table."""
-    datasets: dict[str, Values] = {}
-    for name in TRIAL_COLUMNS:
+    return Part(_columns(trials[[name for name in TRIAL_COLUMNS if name in trials]]))
+
+
+def _columns(frame: pd.DataFrame) -> dict[str, Values]:
+    """Return the columns of a frame of trials as they are stored."""
+    columns: dict[str, Values] = {}
+    for name in frame.columns:
         if name == "stim_side":
-            datasets[name] = [str(side) for side in trials[name]]
-        elif name in trials:
-            datasets[name] = trials[name].to_numpy(np.bool_ if name == "block_repaired" else np.float64)
-    return Part(datasets)
+            columns[name] = [str(side) for side in frame[name]]
+        else:
+            columns[name] = frame[name].to_numpy(np.bool_ if name == "block_repaired" else np.float64)
+    return columns
 
 
 def read_trials(file: SessionFile) -> pd.DataFrame:
@@ -159,18 +164,15 @@ def read_wheel(file: SessionFile) -> "xr.DataArray":
 
 
 def regressors_part(regressors: pd.DataFrame) -> Part:
-    """Return the part of what models take from a trial beside the task's variables."""
-    return Part({str(name): regressors[name].to_numpy(np.float64) for name in regressors.columns})
+    """Return the part of what models take from a trial."""
+    return Part(_columns(regressors))
 
 
 def read_regressors(file: SessionFile) -> pd.DataFrame:
-    """Return the rows of a session in the `trial_regressors` table; what the session has no column for is unknown."""
-    found = {**file.read("trials").datasets, **file.read("trial_regressors").datasets}
-    n_trials = len(found["contrast"])
-    columns: dict[str, Any] = {"eid": file.eid, "trial": np.arange(n_trials)}
-    for column in TRIAL_REGRESSORS.column_names[2:]:
-        columns[column] = found.get(column, np.full(n_trials, np.nan))
-    return pd.DataFrame(columns)
+    """Return the rows of a session in the `trial_regressors` table."""
+    columns = file.read("trial_regressors").datasets
+    rows = pd.DataFrame({name: columns[name] for name in TRIAL_REGRESSORS.column_names[2:]})
+    return rows.assign(eid=file.eid, trial=np.arange(len(rows)))[TRIAL_REGRESSORS.column_names]
 
 
 def signal_parts(

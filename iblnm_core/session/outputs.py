@@ -10,6 +10,9 @@ from types import MappingProxyType
 
 from iblnm_core.vocabulary import VIDEO_LABELS
 
+ALL_STAGES = "all"
+"""The stage of what belongs to no single one."""
+
 
 @dataclass(frozen=True)
 class SessionOutput:
@@ -186,7 +189,7 @@ _OUTPUTS = (
     SessionOutput(
         "session_errors",
         "Every typed error of the session's latest run.",
-        "all",
+        ALL_STAGES,
         depends=(
             "session_metadata",
             "trials",
@@ -207,6 +210,9 @@ _OUTPUTS = (
 
 OUTPUTS: Mapping[str, SessionOutput] = MappingProxyType({output.name: output for output in _OUTPUTS})
 """All outputs by name, in the order in which a session makes them."""
+
+STAGES = ("query_database", "photometry", "task", "wheel", "video")
+"""Stages of the command line that a session goes through, in the order that users know."""
 
 COMPUTED: tuple[str, ...] = tuple(name for name in OUTPUTS if name != "session_errors")
 """Outputs that are computed from inputs; `session_errors` follows from every run."""

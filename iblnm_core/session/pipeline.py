@@ -166,7 +166,9 @@ class _SessionRun:
     def what_is_due(self) -> frozenset[str]:
         """Return the outputs to compute: those asked for and their upstream, as far as they are not current."""
         wanted = self.task.selected & frozenset(COMPUTED)
-        due = {name for name in upstream(wanted) & frozenset(COMPUTED) if self._is_due(name)}
+        # whatever is asked for, a file says which session it is about
+        needed = (upstream(wanted) | {"session_metadata"}) & frozenset(COMPUTED)
+        due = {name for name in needed if self._is_due(name)}
         if self.task.reprocess:
             due |= wanted
         if due & PHOTOMETRY:

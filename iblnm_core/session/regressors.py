@@ -37,8 +37,11 @@ def trial_timings(trials: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+TASK_VARIABLES = ("signed_contrast", "contrast", "stim_side", "choice", "feedbackType", "probabilityLeft")
+
+
 def trial_regressors(trials: pd.DataFrame, peaks: NDArray[np.float64] | None) -> pd.DataFrame:
-    """Return one row per trial with what models take from it beside the task's own variables.
+    """Return one row per trial with what models take from it.
 
     Parameters
     ----------
@@ -49,6 +52,9 @@ def trial_regressors(trials: pd.DataFrame, peaks: NDArray[np.float64] | None) ->
     Returns
     -------
     DataFrame
-        The timings, and `peak_velocity`.
+        Task variables, timings, and `peak_velocity`; not a number for what the session does not have.
     """
-    return trial_timings(trials).assign(peak_velocity=np.full(len(trials), np.nan) if peaks is None else peaks)
+    # a copy of the task's variables: rows stay whole when trials are computed anew and this is not
+    variables = trials.reindex(columns=TASK_VARIABLES).reset_index(drop=True)
+    peak_velocity = np.full(len(trials), np.nan) if peaks is None else peaks
+    return pd.concat([variables, trial_timings(trials)], axis="columns").assign(peak_velocity=peak_velocity)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
-from iblnm_core.cohort.collect import COLLECTED, collect
-from iblnm_core.schemas import SESSION_STATUS
+from iblnm_core.cohort.collect import COLLECTED, collect, stage_errors
+from iblnm_core.schemas import SESSION_STATUS, STAGE_LOGS
 from iblnm_core.storage.tables import Table, make_table
-from iblnm_dagster.assets.stored import table_asset, table_result
+from iblnm_dagster.assets.stored import column_schema, table_asset, table_result
 from iblnm_dagster.resources import RootResource
 
 _SHOWN_IDS = 20
@@ -46,6 +46,30 @@ def build_collected_table(name: str) -> dg.AssetsDefinition:
         yield table_result(result.table, check, sessions=result.n_sessions, session_files_read=result.n_read)
 
     return collected
+
+
+@dg.multi_asset(
+    name="stage_logs",
+    specs=[
+        dg.AssetSpec(
+            ["tables", schema.name],
+            deps=[["tables", "errors"]],
+            description=schema.description,
+            group_name="tables",
+            kinds={"parquet"},
+            code_version="1",
+            metadata={"dagster/column_schema": column_schema(schema)},
+        ).with_io_manager_key("table_io_manager")
+        for schema in STAGE_LOGS.values()
+    ],
+    ins={"errors": dg.AssetIn(["tables", "errors"])},
+)
+def stage_logs(errors: pd.DataFrame) -> Iterator[dg.MaterializeResult[Table]]:
+    """Errors by stage of the command line."""
+    for stage, schema in STAGE_LOGS.items():
+        rows = stage_errors(errors, stage)
+        result = table_result(make_table(schema, rows), sessions=rows["eid"].nunique())
+        yield result._replace(asset_key=dg.AssetKey(["tables", schema.name]))
 
 
 @table_asset(

@@ -174,6 +174,7 @@ def test_two_runs_at_once_on_one_session_both_arrive(tmp_path, copies):
             for part in parts:
                 file.read(part)
         assert {name for name, entry in provenance.items() if entry.state == "stored"} == {
+            "session_metadata",
             "trials",
             "photometry_qc",
             "preprocessed_signal",
