@@ -229,6 +229,10 @@ class ConfigurationError(IblnmError):
     """A setting, a command or a root cannot be used as asked."""
 
 
+class NotLoaded(IblnmError):
+    """Something was asked of a session in a notebook that takes data which were not loaded yet."""
+
+
 class SourceUnavailable(IblnmError):
     """The source of sessions cannot be reached for now; no verdict on any session."""
 

@@ -124,6 +124,14 @@ class ResponseParameters:
 
 
 @dataclass(frozen=True)
+class MagnitudeParameters:
+    """From a response to one number."""
+
+    baseline_window_s: tuple[float, float] = (-0.1, 0.0)
+    """Start (included) and end (excluded) relative to the event."""
+
+
+@dataclass(frozen=True)
 class PsychometricParameters:
     """Fits of the psychometric function."""
 
@@ -212,6 +220,7 @@ class Parameters:
     bleaching_fit: BleachingFitParameters = field(default_factory=BleachingFitParameters)
     preprocessing: PreprocessingParameters = field(default_factory=PreprocessingParameters)
     responses: ResponseParameters = field(default_factory=ResponseParameters)
+    magnitudes: MagnitudeParameters = field(default_factory=MagnitudeParameters)
     psychometric: PsychometricParameters = field(default_factory=PsychometricParameters)
     performance: PerformanceParameters = field(default_factory=PerformanceParameters)
     wheel: WheelParameters = field(default_factory=WheelParameters)
@@ -239,6 +248,7 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
             ),
             preprocessing=PreprocessingParameters(bleaching_padding_s=None, longest_bridged_gap_s=None),
             responses=ResponseParameters(alignment="next_sample"),
+            magnitudes=MagnitudeParameters(baseline_window_s=(-0.2, 0.0)),
             psychometric=PsychometricParameters(no_go_trials="not_right", minimum_levels=1),
             performance=PerformanceParameters(easy_contrast=0.5, unbiased_fit="before_repair"),
             wheel=WheelParameters(alignment="next_sample", completeness="longest_trial", times="float32"),

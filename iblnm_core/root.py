@@ -62,7 +62,7 @@ class Root:
     @property
     def session_folder(self) -> Path:
         """Folder of the session files."""
-        return self.path / "data" / "sessions"
+        return session_folder(self.path)
 
     @property
     def downloads(self) -> Path | None:
@@ -83,6 +83,11 @@ class Root:
             When the id is not a session id.
         """
         return self.session_folder / f"{checked_eid(eid)}.h5"
+
+
+def session_folder(root: Path) -> Path:
+    """Return the folder of the session files of a root."""
+    return root / "data" / "sessions"
 
 
 def root_path(given: Path | str | None = None) -> Path:

@@ -191,7 +191,8 @@ def status(root: Path | None) -> None:
 def plan(root: Path | None) -> None:
     """Show what the next run would compute, session by session, and why; the source is not asked.
 
-    Why is one of new, input (a dataset changed), metadata (the catalogue row changed), parameters, code, or failed unexpectedly.
+    Why is one of new, input (a dataset changed), metadata (the catalogue row changed), parameters, code,
+    failed unexpectedly, or made by hand (stored from a notebook).
     """
     from iblnm_core.cohort.status import Catalogue
     from iblnm_core.root import open_root

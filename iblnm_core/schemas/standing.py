@@ -63,7 +63,8 @@ SESSION_STATUS = TableSchema(
         Column(
             "due",
             "text",
-            "why it would be computed now: new, input, metadata, parameters, code, failed unexpectedly, source unavailable",
+            "why it would be computed now: new, input, metadata, parameters, code, failed unexpectedly, made by hand, "
+            "source unavailable",
             nullable=True,
         ),
         Column(

@@ -131,8 +131,7 @@ class Computation:
         )
         # a session without regions in its row still has those of its signal
         by_index = {fiber.fiber_idx: fiber.region for fiber in result.fibers} or dict(enumerate(regions))
-        names = layout.region_groups([by_index[index] for index in sorted(by_index)])
-        groups = dict(zip(sorted(by_index), names, strict=True))
+        groups = layout.fiber_groups(by_index)
         if result.quality is not None:
             self.parts |= layout.qc_parts(result.quality, groups)
             self.summaries["photometry_qc"] = {"n_rows": len(result.quality)}

@@ -12,6 +12,9 @@ from iblnm_core import __version__
 from iblnm_core.parameters import Parameters
 from iblnm_core.session.outputs import OUTPUTS, upstream
 
+BY_HAND = "by hand"
+"""In place of the versions of what somebody stored from a notebook: it is never current."""
+
 State = Literal["stored", "stopped", "failed"]
 
 
@@ -148,12 +151,14 @@ def why_due(  # noqa: PLR0911 - one return per reason reads best
     Returns
     -------
     str or None
-        One of `new`, `failed unexpectedly`, `code`, `parameters`, `metadata`, `input`.
+        One of `new`, `failed unexpectedly`, `made by hand`, `code`, `parameters`, `metadata`, `input`.
     """
     if stored is None:
         return "new"
     if stored.state == "failed":
         return "failed unexpectedly"
+    if stored.code == BY_HAND:
+        return "made by hand"
     if stored.code != code_version(name):
         return "code"
     if stored.parameters != parameters_digest(name, parameters):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from iblnm_core.errors import CorruptArtifact
 from iblnm_core.schemas import TRIAL_REGRESSORS
 from iblnm_core.session.fingerprint import Provenance
 from iblnm_core.session.photometry import Recording
@@ -74,6 +75,9 @@ TRIAL_COLUMNS = (
 )
 
 
+_SIGNAL_ATTRIBUTES = ("iso_slope", "iso_intercept", "mean", "standard_deviation")
+
+
 def region_groups(regions: Sequence[str]) -> tuple[str, ...]:
     """Return one group name per recording: the region, and `#2` for a second fibre in the same one."""
     seen: dict[str, int] = {}
@@ -82,6 +86,12 @@ def region_groups(regions: Sequence[str]) -> tuple[str, ...]:
         seen[region] = seen.get(region, 0) + 1
         names.append(region if seen[region] == 1 else f"{region}#{seen[region]}")
     return tuple(names)
+
+
+def fiber_groups(regions: Mapping[int, str]) -> dict[int, str]:
+    """Return the group name of every fibre, from its region by fibre index."""
+    order = sorted(regions)
+    return dict(zip(order, region_groups([regions[index] for index in order]), strict=True))
 
 
 def metadata_part(row: Mapping[str, Any]) -> Part:
@@ -154,13 +164,16 @@ def wheel_part(velocities: np.ndarray, sampling_rate_hz: float) -> Part:
 
 def read_wheel(file: SessionFile) -> "xr.DataArray":
     """Return the wheel's velocity (rad/s) of a session file, trial x time after the stimulus (s)."""
+    part = file.read("wheel/responses")
+    return wheel_array(np.asarray(part.datasets["velocity"]), int(part.attributes["fs"]))
+
+
+def wheel_array(velocities: np.ndarray, sampling_rate_hz: float) -> "xr.DataArray":
+    """Return the wheel's velocity (rad/s) as a labelled array, trial x time after the stimulus (s)."""
     import xarray as xr
 
-    part = file.read("wheel/responses")
-    velocity = np.asarray(part.datasets["velocity"])
-    times = np.arange(velocity.shape[1]) / int(part.attributes["fs"])
-    coordinates = {"trial": np.arange(len(velocity)), "time": times}
-    return xr.DataArray(velocity, coordinates, ("trial", "time"), name="velocity")
+    coordinates = {"trial": np.arange(len(velocities)), "time": np.arange(velocities.shape[1]) / sampling_rate_hz}
+    return xr.DataArray(velocities, coordinates, ("trial", "time"), name="velocity")
 
 
 def regressors_part(regressors: pd.DataFrame) -> Part:
@@ -179,36 +192,53 @@ def signal_parts(
     group: str, fiber_idx: int, signal: PreprocessedSignal, recording: Recording, column: int
 ) -> dict[str, Part]:
     """Return the parts of one fibre's signal: corrected, and as recorded."""
-    prefix = f"photometry/{group}"
-    preprocessed = Part(
-        {"times": signal.times, "signal": signal.values},
-        {
-            "fs": round(signal.sampling_rate_hz),
-            "fiber_idx": fiber_idx,
-            "iso_slope": signal.iso_slope,
-            "iso_intercept": signal.iso_intercept,
-            "mean": signal.mean,
-            "standard_deviation": signal.standard_deviation,
-        },
-    )
     bands: dict[str, Values] = {}
     for name, band in recording.bands.items():
         bands[f"{name}/times"] = band.times
         bands[f"{name}/signal"] = band.values[:, column].astype(np.float32)
-    return {f"{prefix}/preprocessed": preprocessed, f"{prefix}/bands": Part(bands, {"fiber_idx": fiber_idx})}
+    return {
+        f"photometry/{group}/preprocessed": preprocessed_part(fiber_idx, signal),
+        f"photometry/{group}/bands": Part(bands, {"fiber_idx": fiber_idx}),
+    }
 
 
-def read_signals(file: SessionFile) -> dict[str, tuple[int, pd.Series]]:
-    """Return the corrected signal per recording group: fibre index, and the signal over session time (s)."""
-    signals: dict[str, tuple[int, pd.Series]] = {}
+def preprocessed_part(fiber_idx: int, signal: PreprocessedSignal) -> Part:
+    """Return the part of one fibre's corrected signal."""
+    attributes = {name: getattr(signal, name) for name in _SIGNAL_ATTRIBUTES}
+    return Part(
+        {"times": signal.times, "signal": signal.values},
+        {"fs": round(signal.sampling_rate_hz), "fiber_idx": fiber_idx, **attributes},
+    )
+
+
+def read_preprocessed(file: SessionFile) -> dict[str, tuple[int, PreprocessedSignal]]:
+    """Return the corrected signals per recording group, each with its fibre index; in the order of the fibres.
+
+    Files of the reference pipeline do not say how the isosbestic was fitted, and do not number fibres.
+    """
+    found: dict[str, tuple[int, PreprocessedSignal]] = {}
     for group in file.regions():
         path = f"photometry/{group}/preprocessed"
         if path in file:
             part = file.read(path)
-            times = pd.Index(np.asarray(part.datasets["times"]), name="times")
-            series = pd.Series(np.asarray(part.datasets["signal"]), index=times, name=group)
-            signals[group] = (int(part.attributes.get("fiber_idx", len(signals))), series)
-    return dict(sorted(signals.items(), key=lambda item: item[1][0]))
+            attributes = {name: float(part.attributes.get(name, np.nan)) for name in _SIGNAL_ATTRIBUTES}
+            signal = PreprocessedSignal(
+                times=np.asarray(part.datasets["times"]),
+                values=np.asarray(part.datasets["signal"]),
+                sampling_rate_hz=float(part.attributes["fs"]),
+                iso_correlation=np.nan,
+                **attributes,
+            )
+            found[group] = (int(part.attributes.get("fiber_idx", len(found))), signal)
+    return dict(sorted(found.items(), key=lambda item: item[1][0]))
+
+
+def read_signals(file: SessionFile) -> dict[str, tuple[int, pd.Series]]:
+    """Return the corrected signal per recording group: fibre index, and the signal over session time (s)."""
+    return {
+        group: (index, pd.Series(signal.values, index=pd.Index(signal.times, name="times"), name=group))
+        for group, (index, signal) in read_preprocessed(file).items()
+    }
 
 
 def responses_part(fiber_idx: int, responses: Responses) -> Part:
@@ -316,3 +346,13 @@ def read_provenance(file: SessionFile) -> dict[str, Provenance]:
     """Return what the stored outputs were made from, by output."""
     attributes = file.read("provenance").attributes
     return {name: Provenance.from_json(text) for name, text in attributes.items()}
+
+
+def read_ledger(file: SessionFile | None) -> tuple[Mapping[str, Provenance], Mapping[str, Verdict]]:
+    """Return provenance and verdicts of a stored file; a broken ledger counts as none."""
+    if file is None or "provenance" not in file:
+        return {}, {}
+    try:
+        return read_provenance(file), read_verdicts(file)
+    except CorruptArtifact:
+        return {}, {}

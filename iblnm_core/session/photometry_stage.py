@@ -83,30 +83,47 @@ def process_photometry(
     """
     result = Photometry()
     with times.step("raw_frames"):
-        counts = _judge_raw_frames(inputs, parameters, judge)
+        counts = count_raw_frames(inputs, parameters, judge)
     with times.step("load"):
-        recording = _load_recording(inputs, parameters, judge)
+        recording = load_recording(inputs, parameters, judge)
     if recording is not None:
         with judge.rule("region_mapping"):
-            matched = match_regions(recording.regions, regions)
-            named = regions or recording.regions
-            result.fibers = tuple(Fiber(column, index, named[index]) for column, index in enumerate(matched))
+            result.fibers = matched_fibers(recording, regions)
     if recording is not None and trials is not None and result.fibers:
         with judge.rule("trials_in_photometry_time"):
             result.recording = restrict_to_session(recording, trials, parameters.photometry)
             check_trials_inside(result.recording, trials, parameters.photometry)
     if result.recording is not None:
         with times.step("signal_quality"):
-            _measure(result, result.recording, parameters, judge)
+            measure(result, result.recording, parameters, judge)
     if result.recording is not None and "preprocessed_signal" not in judge.stopped:
         with times.step("preprocess"):
-            result.signals = _correct(result.recording, result.fibers, parameters, judge)
-    result.quality = _quality_rows(result, counts, regions, recording, parameters, judge)
+            result.signals = correct(result.recording, result.fibers, parameters, judge)
+    result.quality = quality_rows(result, counts, regions, recording, parameters, judge)
     return result
 
 
-def _measure(result: Photometry, recording: Recording, parameters: Parameters, judge: Judge) -> None:
-    """Add the metrics of every band that lies in the session at all, and judge them."""
+def matched_fibers(recording: Recording, regions: Sequence[str]) -> tuple[Fiber, ...]:
+    """Return the fibres of a recording with their places in the catalogue row; errors as `match_regions`."""
+    # a session without regions in its row still has those of its signal
+    named = regions or recording.regions
+    matched = match_regions(recording.regions, regions)
+    return tuple(Fiber(column, index, named[index]) for column, index in enumerate(matched))
+
+
+def measure(result: Photometry, recording: Recording, parameters: Parameters, judge: Judge) -> None:
+    """Add the metrics of every band that lies in the session at all, and judge them.
+
+    Parameters
+    ----------
+    result : Photometry
+        Gets the metrics of its fibres.
+    recording : Recording
+        Cut to the session.
+    parameters : Parameters
+    judge : Judge
+        Gets the verdict.
+    """
     for fiber in result.fibers:
         for name, band in recording.bands.items():
             if len(band.times) >= 3:
@@ -120,8 +137,16 @@ def _measure(result: Photometry, recording: Recording, parameters: Parameters, j
         check_unique_samples(found, parameters.signal_quality)
 
 
-def _judge_raw_frames(inputs: SessionInputs, parameters: Parameters, judge: Judge) -> RawCounts | None:
-    """Count the faults of the raw frames; None when they cannot be read."""
+def count_raw_frames(inputs: SessionInputs, parameters: Parameters, judge: Judge) -> RawCounts | None:
+    """Count the faults of the raw frames; None when they cannot be read.
+
+    Parameters
+    ----------
+    inputs : SessionInputs
+    parameters : Parameters
+    judge : Judge
+        Gets the verdicts.
+    """
     counts = None
     with judge.rule("photometry_available"):
         if not inputs.paths("raw_frames"):
@@ -138,7 +163,16 @@ def _judge_raw_frames(inputs: SessionInputs, parameters: Parameters, judge: Judg
     return counts
 
 
-def _load_recording(inputs: SessionInputs, parameters: Parameters, judge: Judge) -> Recording | None:
+def load_recording(inputs: SessionInputs, parameters: Parameters, judge: Judge) -> Recording | None:
+    """Load the extracted signal, not yet cut to the session; None when it is not to be had.
+
+    Parameters
+    ----------
+    inputs : SessionInputs
+    parameters : Parameters
+    judge : Judge
+        Gets the verdict.
+    """
     recording = None
     if not inputs.paths("raw_frames") and not inputs.paths("signal"):
         # the missing raw frames are on record already, and nothing could have been extracted from them
@@ -156,9 +190,20 @@ def _load_recording(inputs: SessionInputs, parameters: Parameters, judge: Judge)
     return recording
 
 
-def _correct(
+def correct(
     recording: Recording, fibers: Sequence[Fiber], parameters: Parameters, judge: Judge
 ) -> dict[int, PreprocessedSignal]:
+    """Return the corrected signal of every fibre by its index; none at all when one of them cannot be corrected.
+
+    Parameters
+    ----------
+    recording : Recording
+        Cut to the session.
+    fibers : sequence of Fiber
+    parameters : Parameters
+    judge : Judge
+        Gets the verdict.
+    """
     names = parameters.photometry.signal_band, parameters.photometry.reference_band
     signal, reference = (recording.bands[name] for name in names)
     corrected: dict[int, PreprocessedSignal] = {}
@@ -181,7 +226,7 @@ def _correct(
     return {} if errors else corrected
 
 
-def _quality_rows(
+def quality_rows(
     result: Photometry,
     counts: RawCounts | None,
     regions: Sequence[str],
@@ -189,7 +234,19 @@ def _quality_rows(
     parameters: Parameters,
     judge: Judge,
 ) -> pd.DataFrame | None:
-    """Return one row per (fibre, band) of what is known, also for a session that fails; None when nothing is."""
+    """Return one row per (fibre, band) of what is known, also for a session that fails; None when nothing is.
+
+    Parameters
+    ----------
+    result : Photometry
+    counts : RawCounts or None
+    regions : sequence of str
+        Brain regions of the catalogue row, by fibre index.
+    recording : Recording or None
+    parameters : Parameters
+    judge : Judge
+        Knows the verdicts so far.
+    """
     if counts is None and recording is None:
         return None
     fibers = [(fiber.fiber_idx, fiber.region) for fiber in result.fibers] or list(enumerate(regions))

@@ -212,7 +212,7 @@ class _SessionRun:
 
         def change(stored: SessionFile | None) -> tuple[Mapping[str, Part], Any]:
             # another run may have stored other outputs meanwhile: what this run did not make is taken from there
-            provenance, verdicts = _ledger(stored)
+            provenance, verdicts = layout.read_ledger(stored)
             judged = {name: v for name, v in self.judge.verdicts.items() if self.standing.get(name) is not v}
             merged = {name: v for name, v in verdicts.items() if v.asset not in due} | judged
             merged = {name: merged[name] for name in RULES if name in merged}
@@ -283,16 +283,6 @@ class _SessionRun:
     def _stored_ledger(self) -> tuple[Mapping[str, Provenance], Mapping[str, Verdict]]:
         try:
             with SessionFile(self.path, self.task.eid) as file:
-                return _ledger(file)
+                return layout.read_ledger(file)
         except (FileNotFoundError, CorruptArtifact):
             return {}, {}
-
-
-def _ledger(file: SessionFile | None) -> tuple[Mapping[str, Provenance], Mapping[str, Verdict]]:
-    """Return provenance and verdicts of a stored file; a broken ledger counts as none."""
-    if file is None or "provenance" not in file:
-        return {}, {}
-    try:
-        return layout.read_provenance(file), layout.read_verdicts(file)
-    except CorruptArtifact:
-        return {}, {}

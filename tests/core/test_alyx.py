@@ -12,8 +12,11 @@ from tests_support.alyx import (
     copied_session,
     write_one_settings,
 )
+from tests_support.sessions import catalogue_of
 
 from iblnm_core.errors import ConfigurationError, CorruptDataset, SourceUnavailable
+from iblnm_core.notebook import PhotometrySession
+from iblnm_core.root import create_root
 from iblnm_core.sources import alyx_server, downloads
 from iblnm_core.sources.alyx import AlyxSource
 from iblnm_core.sources.downloads import NotOnServer, RemoteFile
@@ -321,3 +324,24 @@ def test_a_server_without_trajectories_is_unavailable_for_fibres(source, server)
     with pytest.raises(SourceUnavailable, match="no list of trajectories"):
         source.list_fibers()
     assert source.list_sessions().records
+
+
+@pytest.mark.parametrize("through", ["root", "one"])
+def test_a_session_in_a_notebook_has_its_datasets_from_the_server(home, server, tmp_path, monkeypatch, through):
+    root = create_root(tmp_path / "root", source="alyx")
+    row = catalogue_of(root).sessions[REAL]
+    server.register(REAL, "alf/photometry", "photometry.signal.pqt")
+    ONE.cache_clear()
+    if through == "root":
+        session = PhotometrySession(catalogue_of(root).sessions[REAL], root=root)
+    else:
+        monkeypatch.setenv("IBLNM_ROOT", str(tmp_path / "nowhere"))
+        session = PhotometrySession(row, ONE(base_url=server.url, cache_dir=tmp_path / "one", silent=True))
+    server.asked.clear()
+    session.load_trials()
+    assert len(session.trials) == 328
+    assert any("_ibl_trials.table" in path for path in server.asked)
+    server.asked.clear()
+    session.load_trials()
+    # what was downloaded is there
+    assert not any("_ibl_trials.table" in path for path in server.asked)

@@ -9,18 +9,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from tests_support.sessions import processed_root
 
 from iblnm_core import documentation
-from iblnm_core.cohort.catalogue import build_catalogue, index_frame
-from iblnm_core.cohort.collect import COLLECTED, collect
-from iblnm_core.demo.cohort import write_cohort
 from iblnm_core.demo.presets import demo_plans
 from iblnm_core.parameters import PRESETS, parameters_from
-from iblnm_core.root import create_root
-from iblnm_core.schemas import SESSION_INDEX, SESSIONS
 from iblnm_core.session.outputs import OUTPUTS
-from iblnm_core.session.pipeline import process_session
-from iblnm_core.storage.tables import make_table, write_table
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
@@ -48,20 +42,9 @@ def _anchors(page):
 
 @pytest.fixture(scope="module")
 def demo_root(tmp_path_factory):
-    """A folder with a small demo root, made without the graph."""
-    from iblnm_core.cohort.status import Catalogue, source_of
-
+    """A folder with a small demo root."""
     folder = tmp_path_factory.mktemp("documentation")
-    cohort = write_cohort(folder / "iblnm_demo" / "cache", demo_plans(subjects=1, sessions=1, clinic=False))
-    root = create_root(folder / "iblnm_demo", source="local", cache=cohort.cache)
-    index = index_frame(source_of(root).list_sessions().records)
-    write_table(root.path, make_table(SESSION_INDEX, index))
-    write_table(root.path, make_table(SESSIONS, build_catalogue(index)))
-    for task in Catalogue.load(root).tasks(cohort.eids):
-        assert not process_session(task).failed
-    for name in COLLECTED:
-        write_table(root.path, collect(root, name).table)
-    return root
+    return processed_root(folder / "iblnm_demo", demo_plans(subjects=1, sessions=1, clinic=False))
 
 
 @pytest.mark.parametrize("name", documentation.PAGES)
@@ -241,10 +224,21 @@ def _given(node):
     if isinstance(node, ast.FunctionDef):
         arguments = node.args
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-        return [argument.arg for argument in every if argument.arg not in {"self", "cls"}]
+        further = [f"**{arguments.kwarg.arg}"] if arguments.kwarg else []
+        return [argument.arg for argument in every if argument.arg not in {"self", "cls"}] + further
+    assigned = [
+        target.attr
+        for method in node.body
+        if isinstance(method, ast.FunctionDef)
+        for inner in ast.walk(method)
+        if isinstance(inner, ast.Assign | ast.AnnAssign)
+        for outer in (inner.targets if isinstance(inner, ast.Assign) else [inner.target])
+        for target in (outer.elts if isinstance(outer, ast.Tuple) else [outer])
+        if isinstance(target, ast.Attribute)
+    ]
     fields = [n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
     constructor = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
-    return fields + [name for n in constructor for name in _given(n)]
+    return fields + assigned + [name for n in constructor for name in _given(n)]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=_name)

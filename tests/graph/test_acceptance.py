@@ -3,6 +3,7 @@
 The counts follow from the rules of the cohort. Whoever changes a rule changes them in the same commit.
 """
 
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,9 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
+from tests_support.paths import REPOSITORY
 
+from iblnm_core.notebook import PhotometrySessionGroup
 from iblnm_core.rules import RULES
 from iblnm_dagster.instance import open_instance
 
@@ -20,7 +23,7 @@ pytestmark = pytest.mark.graph
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """The page that the command prints, and its root."""
-    root = tmp_path_factory.mktemp("acceptance") / "demo"
+    root = tmp_path_factory.mktemp("acceptance") / "iblnm_demo"
     command = [sys.executable, "-c", "from iblnm_dagster.cli import main; main()", "demo", "--root", str(root)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
     assert finished.returncode == 0, finished.stdout + finished.stderr
@@ -236,3 +239,40 @@ def test_the_input_is_small_and_the_truth_smaller(demo):
 
     assert megabytes(root / "cache") < 250
     assert megabytes(root / "truth") < 6
+
+
+def test_the_page_about_notebooks_runs_on_the_cohort(demo, monkeypatch):
+    _, root = demo
+    monkeypatch.chdir(root.parent)
+    # the page sets it
+    monkeypatch.setenv("IBLNM_ROOT", "")
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (REPOSITORY / "docs/notebook.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    names = {}
+    for block in blocks:
+        exec(compile(block, "docs/notebook.md", "exec"), names)
+    assert len(blocks) >= 8
+    assert np.nanmax(names["reward"]) != np.nanmax(names["error"])
+    recordings = pd.read_parquet(root / "metadata" / "recordings.pqt")
+    assert len(names["group"].recordings) < len(recordings)
+    assert names["table"].notna().all().all()
+    # in a left-biased block the animal needs more evidence for the right
+    assert names["shifts"].median() > 0
+    sessions, errors = names["sessions"], pd.read_parquet(root / "metadata" / "errors.pqt")
+    missing = {"MissingRawData", "MissingExtractedData", "CorruptDataset", "MultipleCollections"}
+    of_trials = errors[(errors["asset"] == "trials") & errors["error_type"].isin(missing)]
+    assert {row["eid"] for row in names["log"] if row["error_type"] in missing} == set(of_trials["eid"])
+    assert len(names["with_errors"]) == len(sessions) == 84
+
+
+def test_a_group_starts_with_the_recordings_of_the_pipeline(demo):
+    _, root = demo
+    group = PhotometrySessionGroup.from_catalog(root / "metadata" / "sessions.pqt")
+    recordings = pd.read_parquet(root / "metadata" / "recordings.pqt")
+    assert (
+        group.recordings[["eid", "fiber_idx"]].to_numpy().tolist()
+        == recordings[["eid", "fiber_idx"]].to_numpy().tolist()
+    )
+    account = pd.read_parquet(root / "metadata" / "selection.pqt")
+    assert group.account["removed_in_order"].tolist() == account["removed_in_order"].tolist()

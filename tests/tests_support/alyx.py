@@ -156,6 +156,13 @@ def _handler(alyx):  # noqa: C901 - one class in a closure
             if re.fullmatch(r"/sessions/[0-9a-f-]{36}", parts.path):
                 detail = alyx.details.get(parts.path[-36:])
                 return self.answer(200, detail) if detail else self.answer(404, {"detail": "No Session matches."})
+            if parts.path == "/api/schema":
+                # as much as ONE's own client needs to know of the server
+                get = {"get": {"parameters": [{"name": name} for name in ("id", "django", "limit", "offset")]}}
+                return self.answer(200, {"paths": {"/sessions": get, "/sessions/{id}": get}})
+            if parts.path == "/sessions" and query.get("django", "").startswith("pk,"):
+                found = [alyx.details[eid] for eid in alyx.details if eid == query["django"][3:]]
+                return self.answer(200, {"count": len(found), "next": None, "previous": None, "results": found})
             filters = query.get("django", f"projects__name,{PROJECT}")
             if parts.path == "/sessions":
                 rows = alyx.listed(filters)

@@ -5,7 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iblnm_core.cohort.catalogue import build_catalogue, index_frame
+from iblnm_core.cohort.collect import COLLECTED, collect
 from iblnm_core.cohort.status import Catalogue, source_of
+from iblnm_core.demo.cohort import write_cohort
+from iblnm_core.root import create_root
 from iblnm_core.schemas import SESSION_INDEX, SESSIONS
 from iblnm_core.session.pipeline import process_session
 from iblnm_core.storage.tables import make_table, read_table, write_table
@@ -17,6 +20,17 @@ def catalogue_of(root):
     write_table(root.path, make_table(SESSION_INDEX, index_frame(listing.records)))
     write_table(root.path, make_table(SESSIONS, build_catalogue(read_table(root.path, SESSION_INDEX))))
     return Catalogue.load(root)
+
+
+def processed_root(folder, plans, **settings):
+    """Make a root whose sessions are computed and whose tables are collected, without the graph."""
+    cohort = write_cohort(folder / "cache", plans)
+    root = create_root(folder, source="local", cache=cohort.cache, **settings)
+    for task in catalogue_of(root).tasks(cohort.eids):
+        assert not process_session(task).failed
+    for name in COLLECTED:
+        write_table(root.path, collect(root, name).table)
+    return root
 
 
 class OneSession:

@@ -1,0 +1,210 @@
+"""One session in a notebook: validate, preprocess, look. Every method is a face of what the graph calls."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from iblnm_core.notebook import stored
+from iblnm_core.notebook.error_log import exception_logger
+from iblnm_core.notebook.loading import ByRegion, LoadedSession
+from iblnm_core.session import photometry_stage, stages
+from iblnm_core.session.blocks import BLOCK_SESSION_TYPES, judge_blocks
+from iblnm_core.session.performance import FITTED_BLOCKS, choices_of, task_performance
+from iblnm_core.session.photometry import check_trials_inside
+from iblnm_core.session.psychometric import fit_psychometrics
+from iblnm_core.session.raw_frames import RawCounts, check_raw_signal
+from iblnm_core.session.responses import mask_after_next_event, subtract_baseline
+from iblnm_core.session.signal_quality import check_unique_samples
+from iblnm_core.session.trials import check_enough_trials, check_event_times
+from iblnm_core.session.verdicts import Judge
+
+_ESTIMATES = ("bias", "threshold", "lapse_left", "lapse_right", "r_squared", "n_trials")
+
+
+class PhotometrySession(LoadedSession):
+    """One session: `PhotometrySession(row, one=None, root=None, parameters=None)`.
+
+    How it is made, its attributes, and how it is loaded and stored: `LoadedSession`. Every column of its catalogue row is an
+    attribute. Data attributes start empty and are filled by methods. Methods raise typed errors (`iblnm_core.errors`), or append
+    them to a list given as `exlog`.
+    """
+
+    @exception_logger
+    def validate_n_trials(self) -> None:
+        """Raise `InsufficientTrials` when there are too few trials."""
+        with self._judging("enough_trials") as judge, judge.rule("enough_trials"):
+            check_enough_trials(self._trials(), self.parameters.trials)
+
+    @exception_logger
+    def validate_event_completeness(self) -> None:
+        """Raise `IncompleteEventTimes` when an event is unknown in too many trials."""
+        with self._judging("event_times_complete") as judge, judge.rule("event_times_complete"):
+            check_event_times(self._trials(), self.parameters.responses.events, self.parameters.trials)
+
+    @exception_logger
+    def validate_block_structure(self) -> None:
+        """Raise `BlockStructureBug` or `MissingBlockInfo` when the recorded blocks are not those that the task gave."""
+        trials = self._trials()
+        if "probabilityLeft" not in trials:
+            return
+        recorded = trials.assign(probabilityLeft=trials.get("probabilityLeft_original", trials["probabilityLeft"]))
+        plan, kind = self.row["planned_blocks"], self.row["session_type"]
+        judged = judge_blocks(recorded, kind, plan, self.row["eid"], self.parameters.trials)
+        with self._judging("block_structure") as judge:
+            judge.record("block_structure", judged.errors)
+
+    @exception_logger
+    def validate_trials_in_photometry_time(self) -> None:
+        """Raise `TrialsNotInPhotometryTime` when the recording does not cover all trials."""
+        with self._judging("trials_in_photometry_time") as judge, judge.rule("trials_in_photometry_time"):
+            check_trials_inside(self._recording(), self._trials(), self.parameters.photometry)
+
+    @exception_logger
+    def validate_qc(self) -> None:
+        """Raise `BandInversion` or `EarlySamples` when the raw frames have any."""
+        self._need("n_band_inversions" in self.qc, "run_raw_qc")
+        of_session = self.qc.iloc[0]
+        counts = RawCounts(0, int(of_session["n_early_samples"]), int(of_session["n_band_inversions"]), 0, 0)
+        with self._judging("raw_signal_quality") as judge:
+            judge.record("raw_signal_quality", check_raw_signal(counts))
+
+    @exception_logger
+    def validate_few_unique_samples(self) -> None:
+        """Raise `FewUniqueSamples` when a band takes too few distinct values."""
+        self._need("n_unique_samples" in self.qc and bool(self.qc["n_unique_samples"].notna().any()), "run_sliding_qc")
+        known = self.qc[self.qc["n_unique_samples"].notna()]
+        found = zip(known["band"], known["brain_region"], known["n_unique_samples"], strict=True)
+        with self._judging("unique_samples") as judge, judge.rule("unique_samples"):
+            check_unique_samples(found, self.parameters.signal_quality)
+
+    @exception_logger
+    def run_raw_qc(self) -> None:
+        """Count the faults of the raw frames; `validate_qc` judges them.
+
+        Raises
+        ------
+        MissingRawData, CorruptDataset, UnknownRawLayout
+        """
+        inputs = self._inputs("raw_frames")
+        with self._judging("photometry_available") as judge:
+            self._raw_counts = photometry_stage.count_raw_frames(inputs, self.parameters, judge)
+        self._note_quality()
+
+    @exception_logger
+    def run_sliding_qc(self) -> None:
+        """Measure the quality of all bands; `validate_few_unique_samples` judges a part of it."""
+        with self._judging() as judge:
+            photometry_stage.measure(self.stage, self._recording(), self.parameters, judge)
+        self._note_quality()
+
+    @exception_logger
+    def preprocess(self) -> None:
+        """Correct bleaching and movement, and put the z-scored signal on a regular grid.
+
+        Raises
+        ------
+        DegenerateSignal
+        """
+        recording = self._recording()
+        with self._judging("signal_processable") as judge:
+            signals = photometry_stage.correct(recording, self.stage.fibers, self.parameters, judge)
+        self.stage.signals = signals
+        groups = self.groups()
+        self.photometry[self.preprocessed_band] = stored.signal_frame(
+            {groups[index]: signal for index, signal in signals.items()}
+        )
+        self._note_quality()
+
+    @exception_logger
+    def extract_responses(self, events: Sequence[str] | None = None) -> None:
+        """Cut the corrected signal around events; one that is unknown in too many trials is left out.
+
+        Parameters
+        ----------
+        events : sequence of str, optional
+            Columns of the trials; otherwise those of the parameters.
+        """
+        self._need(self.preprocessed_band in self.photometry, "preprocess")
+        signals, trials = self.photometry[self.preprocessed_band], self._trials()
+        wanted = replace(self.parameters.responses, events=tuple(events or self.parameters.responses.events))
+        found = stages.make_responses(
+            {place: (signals.index.to_numpy(), signals[name].to_numpy()) for place, name in enumerate(signals)},
+            trials,
+            replace(self.parameters, responses=wanted),
+        )
+        self.responses = ByRegion((signals.columns[place], one.to_xarray()) for place, one in found.items())
+
+    def subtract_baseline(self, responses: xr.DataArray, window_s: tuple[float, float] | None = None) -> xr.DataArray:
+        """Return responses of one region less the mean of each trial over a window before the event.
+
+        Parameters
+        ----------
+        responses : DataArray, (event, trial, time)
+        window_s : tuple of float, optional
+            Start (included) and end (excluded); otherwise `magnitudes.baseline_window_s` of the parameters.
+        """
+        window = window_s or self.parameters.magnitudes.baseline_window_s
+        return subtract_baseline(stored.responses_of(responses), window).to_xarray()
+
+    def mask_subsequent_events(self, responses: xr.DataArray, event_order: Sequence[str]) -> xr.DataArray:
+        """Return responses of one region, not a number from a trial's next event on.
+
+        Parameters
+        ----------
+        responses : DataArray, (event, trial, time)
+        event_order : sequence of str
+            Events in the order they have in a trial.
+        """
+        return mask_after_next_event(stored.responses_of(responses), self._trials(), event_order).to_xarray()
+
+    def basic_performance(self) -> dict[str, Any]:
+        """Return the fractions of correct choices and of trials without choice, and the fit to the unbiased block."""
+        row = self._performance()
+        names = ("fraction_correct", "fraction_correct_easy", "nogo_fraction")
+        return {name: row[name] for name in names} | _fit_of(row, "psych_50")
+
+    def block_performance(self) -> dict[str, Any]:
+        """Return the fits by block, and the bias shift; empty for a session without blocks."""
+        row = self._performance()
+        fits: dict[str, Any] = {}
+        for prefix in FITTED_BLOCKS:
+            if row[f"{prefix}_status"] is not None:
+                fits |= _fit_of(row, prefix)
+        biased = row["psych_20_status"] is not None and row["psych_80_status"] is not None
+        has_blocks = self.row["session_type"] in BLOCK_SESSION_TYPES
+        return fits | ({"bias_shift": row["bias_shift"]} if biased else {}) if has_blocks else {}
+
+    def fit_psychometric(self, probability_left: float | None = None) -> dict[str, Any]:
+        """Return the psychometric function of the session, or of the trials of one block probability."""
+        trials = self._trials()
+        chosen = np.ones(len(trials), bool)
+        if probability_left is not None:
+            chosen = trials["probabilityLeft"].to_numpy() == probability_left
+        counts = choices_of(trials, chosen, self.parameters.psychometric)
+        (fit,) = fit_psychometrics([counts], self.parameters.psychometric)
+        return {name: getattr(fit, name) for name in _ESTIMATES}
+
+    def _performance(self) -> dict[str, Any]:
+        parameters = self.parameters
+        return task_performance(
+            self._trials(), self.row["session_type"], parameters.performance, parameters.psychometric
+        )
+
+    def _note_quality(self) -> None:
+        rows = photometry_stage.quality_rows(
+            self.stage,
+            self._raw_counts,
+            self.row["brain_region"],
+            self._loaded,
+            self.parameters,
+            Judge(dict(self.verdicts)),
+        )
+        if rows is not None:
+            self.qc = rows
+
+
+def _fit_of(row: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {f"{prefix}_{name}": row[f"{prefix}_{name}"] for name in _ESTIMATES}
