@@ -1,12 +1,29 @@
 """Task performance: fractions, fits by block, and what sessions without blocks or choices have."""
 
+import datetime as dt
+import json
+
+import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from tests_support.oracle_behaviour import performance_of
+from tests_support.sessions import catalogue_of
 
+from iblnm_core.cohort.status import Catalogue
+from iblnm_core.demo.behaviour import simulate_behaviour, trial_columns
+from iblnm_core.demo.plan import HOUR_PACE, SessionPlan
+from iblnm_core.demo.presets import SUBJECTS
 from iblnm_core.parameters import PRESETS
+from iblnm_core.root import create_root
 from iblnm_core.schemas import PERFORMANCE
-from iblnm_core.session.performance import fractions, task_performance
+from iblnm_core.session import layout
+from iblnm_core.session.performance import FITTED_BLOCKS, fractions, task_performance
+from iblnm_core.session.pipeline import process_session
+from iblnm_core.session.trials import trials_from_table
+from iblnm_core.storage.session_file import SessionFile
 
 DEFAULT, REFERENCE = PRESETS["default"], PRESETS["reference"]
 
@@ -112,3 +129,56 @@ def test_a_session_without_choices_has_a_row_that_says_so():
     row = performance(trials().drop(columns=columns), "habituation")
     assert (row["status"], row["blocks"], row["n_trials"]) == ("not applicable", "none", 400)
     assert np.isnan([row["fraction_correct"], row["psych_50_bias"], row["bias_shift"]]).all()
+
+
+LONG_PLANS = [
+    SessionPlan(SUBJECTS[name], dt.date(2025, 3, 3 + day), 1, kind, 120.0, pace=HOUR_PACE)
+    for name in ("DEMO-DA1", "DEMO-5HT1", "DEMO-ACh2")
+    for day, kind in enumerate(("training", "biased", "ephys"))
+]
+
+
+def recorded(plan):
+    """The trial table of a simulated session."""
+    return pa.table(trial_columns(plan, simulate_behaviour(plan, 3).trials))
+
+
+@pytest.mark.parametrize("plan", LONG_PLANS, ids=lambda plan: plan.key)
+def test_reference_has_the_fractions_and_fits_of_the_library(tmp_path, plan):
+    path = tmp_path / "alf" / "_ibl_trials.table.pqt"
+    path.parent.mkdir()
+    pq.write_table(recorded(plan), path)
+    row = performance(trials_from_table(pq.read_table(path)), plan.session_type, REFERENCE)
+    expected = performance_of(tmp_path, plan.session_type)
+    for name in ("n_trials", "fraction_correct", "fraction_correct_easy", "nogo_fraction"):
+        assert row[name] == expected[name], name
+    prefixes = [name.removesuffix("_bias") for name in expected if name.endswith("_bias")]
+    assert prefixes == (["psych_50"] if plan.session_type == "training" else ["psych_50", "psych_20", "psych_80"])
+    for prefix in prefixes:
+        assert row[f"{prefix}_n_trials"] == expected[f"{prefix}_n_trials"]
+        assert row[f"{prefix}_log_likelihood"] > expected[f"{prefix}_log_likelihood"] - 1e-6
+        # on a bound many estimates fit equally well
+        if not row[f"{prefix}_at_bound"]:
+            for name in ("bias", "threshold", "lapse_left", "lapse_right"):
+                assert row[f"{prefix}_{name}"] == pytest.approx(expected[f"{prefix}_{name}"], abs=0.05), (prefix, name)
+
+
+def test_some_of_the_compared_fits_are_interior():
+    rows = [performance(trials_from_table(recorded(plan)), plan.session_type, REFERENCE) for plan in LONG_PLANS]
+    interior = [not row[f"{prefix}_at_bound"] for row in rows for prefix in FITTED_BLOCKS if row[f"{prefix}_status"]]
+    assert sum(interior) >= 8
+
+
+def test_reference_has_the_fractions_of_the_published_session(tmp_path, shared, real_copy):
+    root = create_root(tmp_path / "root", cache=real_copy, preset="reference")
+    (task,) = catalogue_of(root).tasks(Catalogue.load(root).sessions)
+    process_session(task)
+    with SessionFile(task.file, task.eid) as file:
+        row = layout.read_performance(file)
+    with h5py.File(shared / "real_sessions" / "reference_numbers.h5") as file:
+        expected = json.loads(file.attrs["performance"])
+    for name in ("fraction_correct", "fraction_correct_easy", "nogo_fraction", "psych_50_n_trials"):
+        assert row[name] == expected[name], name
+    # at chance the optimum lies on the bounds: no estimate, and both say so
+    assert len(row["psych_50_at_bound"])
+    assert row["psych_50_r_squared"] == pytest.approx(expected["psych_50_r_squared"], abs=1e-3)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests_support.paths import REPOSITORY
 from tests_support.psychometric import best_of_ten, simulated_choices
 
 from iblnm_core.parameters import PRESETS, PsychometricParameters
@@ -43,6 +44,15 @@ def test_never_less_likely_than_the_best_of_ten_searches():
             found = [getattr(fit, name) for name in PARAMETER_NAMES]
             np.testing.assert_allclose(found[:2], estimate[:2], atol=0.05)
             np.testing.assert_allclose(found[2:], estimate[2:], atol=5e-4)
+
+
+def test_never_less_likely_than_ten_searches_on_a_thousand_sessions():
+    # what they found: `benchmarks/psychometric.py --search`
+    searched = np.load(REPOSITORY / "tests" / "data" / "best_of_ten.npy")
+    fits = fit_psychometrics([simulated_choices(seed) for seed in range(1000)], PARAMETERS)
+    gain = np.array([fit.log_likelihood for fit in fits]) - searched
+    assert len(searched) == 1000
+    assert gain.min() > -1e-9
 
 
 @given(
