@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from brainbox.io.one import SessionLoader
 from iblphotometry.fpio import PhotometrySessionLoader
 
 from iblnm_core.cohort.status import Catalogue
@@ -106,6 +107,8 @@ class LoadedSession(PhotometrySessionLoader):  # type: ignore[misc]
         for field in dataclasses.fields(PhotometrySessionLoader):
             if field.default_factory is not dataclasses.MISSING:
                 setattr(self, field.name, field.default_factory())
+        loaded = [f.name for f in dataclasses.fields(SessionLoader) if hasattr(SessionLoader, f"load_{f.name}")]
+        self.data_info = pd.DataFrame({"name": loaded, "is_loaded": False})
         self.one: Any = one
         self.revision = ""
         self.row = catalogue_row(session)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from iblphotometry.fpio import PhotometrySessionLoader
 from tests_support.sessions import processed_root
 
 from iblnm_core import errors
@@ -97,6 +98,15 @@ def test_what_methods_make_is_what_the_pipeline_stores(session):
     found = {**made.basic_performance(), **made.block_performance()}
     assert {name: performance[name] for name in found} == pytest.approx(found, nan_ok=True)
     assert stored.basic_performance() == pytest.approx(made.basic_performance(), nan_ok=True)
+
+
+def test_what_the_loader_it_extends_can_do_is_there(session):
+    assert isinstance(session, PhotometrySessionLoader)
+    session.load_session_data(pose=False, motion_energy=False, pupil=False, licks=False, pawstates=False)
+    assert len(session.trials)
+    assert session.wheel_velocity.size
+    assert set(session.photometry) == {"GCaMP", "Isosbestic"}
+    assert session.data_info.set_index("name")["is_loaded"].to_dict()["trials"]
 
 
 def test_validation_finds_nothing_in_a_sound_session(session):

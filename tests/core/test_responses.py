@@ -220,6 +220,12 @@ def test_each_event_is_masked_by_the_next_and_the_last_by_none():
     assert (found.events, found.window_s) == (made.events, made.window_s)
 
 
+def test_a_difference_of_times_that_falls_short_of_its_sample_masks_it():
+    # 50.3 - 50.0 is a little less than 0.3 in floating point
+    found = mask_after_next_event(step_responses(trials=(0,)), trials_of([50.0], [50.3], [51]), ORDER)
+    assert last_known(found.values[0]) == pytest.approx([8 / 30])
+
+
 def test_masking_knows_events_by_name_and_trials_by_number():
     trials = trials_of([10, 20, 30], [10.25, 20.5, 30.75], [11, 21, 31])
     found = mask_after_next_event(step_responses(("feedback_times", "stimOn_times"), (2, 0)), trials, ORDER)
