@@ -13,10 +13,19 @@ from iblnm_core.demo.cohort import write_cohort
 from iblnm_core.demo.effects import EVENTS, TARGET_EFFECTS
 from iblnm_core.demo.presets import SUBJECTS, demo_plans, ruler_plans, tiny_plans
 from iblnm_core.demo.recovery import RULER_SEED, page, recover, statistics
+from iblnm_core.demo.recovery_behaviour import (
+    BehaviourRecovered,
+    block_statistics,
+    recover_behaviour,
+    timing_statistics,
+)
+from iblnm_core.demo.recovery_curves import curve_statistics
 from iblnm_core.demo.scale import write_index_without_files, write_linked_cohort
 from iblnm_core.demo.session import simulate_session
 from iblnm_core.demo.truth import effect_table, kernel_table, outcome_table, session_truth, write_truth
 from iblnm_core.errors import ConfigurationError
+from iblnm_core.parameters import PRESETS
+from iblnm_core.session import performance, regressors
 from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.sources.local import LocalSource
 
@@ -32,12 +41,20 @@ def recovered():
     return recover([plan for number, plan in enumerate(ruler_plans()) if number % 8 == 0], RULER_SEED)
 
 
+def by_name(found):
+    return {statistic.name: statistic for rows in found.values() for statistic in rows}
+
+
+def missed(recovered):
+    return {name for name, statistic in by_name(statistics(recovered)).items() if not statistic.holds}
+
+
 def test_what_was_planted_comes_out_of_the_pipeline(recovered):
-    found = {statistic.name: statistic for statistic in statistics(recovered)}
+    found = by_name(statistics(recovered))
     # 30 recordings are too few for the gain of each target
     few = {name for name in found if name.startswith("gain of magnitudes")}
-    missed = {name: statistic.found for name, statistic in found.items() if not statistic.holds and name not in few}
-    assert missed == {}
+    wrong = {name: statistic.found for name, statistic in found.items() if not statistic.holds and name not in few}
+    assert wrong == {}
     known = recovered.amplitudes.dropna(subset=["expected_r2", "found_r2"])
     for event in ("stimOn_times", "feedback_times"):
         rows = known[known["event"] == event]
@@ -56,8 +73,131 @@ def test_the_page_says_no_where_a_statistic_misses(recovered):
 
 def test_the_committed_page_has_every_statistic(recovered):
     text = (REPOSITORY / "docs" / "truth.md").read_text()
-    for statistic in statistics(recovered):
-        assert f"| {statistic.name} | " in text
+    for name in by_name(statistics(recovered)):
+        assert f"| {name} | " in text
+
+
+BLOCKS = ("50/50 block", "20/80 block", "80/20 block")
+SHORT_BLOCKS = "blocks where four trials have another block's"
+TRAINING_BLOCKS = "blocks of training sessions where ten trials are biased"
+UNKNOWN_BLOCKS = "blocks where four trials have another block's, without plan"
+REACTION, REACTION_SLOPE = "reaction time of a trial", "slope of log10 reaction time over contrast rank"
+PEAK, NOISE_FREE = "peak velocity of a trial", "parameters fitted to expected choices"
+LIKELIHOOD = "log-likelihood of a fit less that of the planted curve"
+SHIFT = "bias_shift, 80/20 less 20/80 block"
+
+
+def changed(column, change, mask=lambda rows: rows.index >= 0):
+    """Return the change of a column in the rows of a mask."""
+    return lambda rows: rows.assign(**{column: rows[column].mask(mask(rows), change(rows[column]))})
+
+
+def of_parameter(name):
+    return lambda rows: rows["parameter"] == name
+
+
+def first_usual(rows):
+    return rows.index == rows.index[rows["is_usual"]][0]
+
+
+def swapped_lapses(curves):
+    other = {"lapse_right": "lapse_left", "lapse_left": "lapse_right"}
+    found = curves[["session", "block", "parameter", "found", "on_bound"]]
+    found = found.assign(parameter=found["parameter"].replace(other))
+    return curves.drop(columns=["found", "on_bound"]).merge(found, on=["session", "block", "parameter"])
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "expected"),
+    [
+        ("curves", changed("found", lambda v: v + 6, of_parameter("bias")), {f"bias, {block}" for block in BLOCKS}),
+        (
+            "curves",
+            changed("found", lambda v: 2 * v, of_parameter("threshold")),
+            {f"threshold, {block}" for block in BLOCKS},
+        ),
+        # in blocks of one side mostly, choices tell of one lapse only
+        (
+            "curves",
+            swapped_lapses,
+            {f"{name}, {block}" for name in ("lapse_right", "lapse_left") for block in BLOCKS[1:]},
+        ),
+        ("curves", changed("found", lambda v: -v, lambda rows: rows["block"] == "psych_80 - psych_20"), {SHIFT}),
+        ("curves", changed("noise_free", lambda v: v + 0.001), {NOISE_FREE}),
+        ("fits", changed("gain", lambda v: v - v.min() - 0.001), {LIKELIHOOD}),
+        ("fits", changed("gain", lambda v: v + 2), {LIKELIHOOD}),
+        ("trials", changed("found_block", lambda _: np.nan, first_usual), {"blocks of sound sessions"}),
+        ("trials", changed("found_reaction", lambda _: np.nan, first_usual), {REACTION, REACTION_SLOPE}),
+        ("trials", changed("found_reaction", lambda v: v + 0.002), {REACTION}),
+        ("trials", changed("found_rank", lambda v: v / 2), {REACTION_SLOPE}),
+        ("trials", changed("found_peak", lambda v: 1.02 * v), {PEAK}),
+        (
+            "trials",
+            changed("found_peak", lambda v: v + 0.1, lambda rows: rows["planted_peak"] == 0),
+            {"peak velocity of a trial without a turn"},
+        ),
+        (
+            "faulty",
+            lambda rows: rows.assign(found=rows["recorded"]),
+            {SHORT_BLOCKS, TRAINING_BLOCKS, UNKNOWN_BLOCKS},
+        ),
+        # nothing broken shows nothing
+        ("faulty", lambda rows: rows.assign(recorded=rows["planted"]), {SHORT_BLOCKS, TRAINING_BLOCKS}),
+    ],
+)
+def test_what_is_found_wrong_is_missed(recovered, table, change, expected):
+    frame = change(getattr(recovered.behaviour, table))
+    behaviour = dataclasses.replace(recovered.behaviour, **{table: frame})
+    wrong = missed(dataclasses.replace(recovered, behaviour=behaviour))
+    # nothing else is: 30 recordings are too few for the gain of each target
+    assert {name for name in wrong if not name.startswith("gain of magnitudes")} == expected
+
+
+@pytest.fixture(scope="module")
+def sessions():
+    """Three sessions of three mice, simulated."""
+    return [simulate_session(plan, RULER_SEED) for plan in ruler_plans()[::80]]
+
+
+def missed_behaviour(sessions, parameters=PRESETS["default"]):
+    behaviour = BehaviourRecovered.concatenated([recover_behaviour(s, RULER_SEED, parameters) for s in sessions])
+    found = [
+        *curve_statistics(behaviour.curves, behaviour.fits),
+        *block_statistics(behaviour),
+        *timing_statistics(behaviour),
+    ]
+    return {statistic.name for statistic in found if not statistic.holds}
+
+
+def test_three_sessions_are_recovered(sessions):
+    noticed = {PEAK, REACTION, SHORT_BLOCKS, UNKNOWN_BLOCKS, NOISE_FREE, LIKELIHOOD, SHIFT}
+    assert not missed_behaviour(sessions) & noticed
+
+
+@pytest.mark.parametrize(
+    ("section", "settings", "expected"),
+    [
+        ("wheel", {"cutoff_hz": 4.0}, PEAK),
+        ("trials", {"minimum_block_length": 2}, SHORT_BLOCKS),
+        ("trials", {"doubtful_blocks_without_plan": "as_recorded"}, UNKNOWN_BLOCKS),
+        ("psychometric", {"threshold_bounds": (30.0, 50.0)}, NOISE_FREE),
+        ("psychometric", {"bias_bounds": (-2.0, 2.0)}, LIKELIHOOD),
+    ],
+)
+def test_a_pipeline_with_wrong_settings_is_noticed(sessions, section, settings, expected):
+    default = PRESETS["default"]
+    changed_section = dataclasses.replace(getattr(default, section), **settings)
+    assert expected in missed_behaviour(sessions, dataclasses.replace(default, **{section: changed_section}))
+
+
+def test_a_pipeline_that_takes_left_for_right_is_noticed(sessions, monkeypatch):
+    monkeypatch.setattr(performance, "_RIGHT", 1)
+    assert {LIKELIHOOD, SHIFT} <= missed_behaviour(sessions)
+
+
+def test_a_pipeline_that_measures_from_the_wrong_event_is_noticed(sessions, monkeypatch):
+    monkeypatch.setitem(regressors.TIMINGS, "reaction_time", ("stimOn_times", "response_times"))
+    assert REACTION in missed_behaviour(sessions)
 
 
 # tables
