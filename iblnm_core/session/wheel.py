@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from iblnm_core.errors import CorruptDataset
 from iblnm_core.parameters import WheelParameters
 from iblnm_core.session.outputs import DATASET_NAMES
-from iblnm_core.session.responses import peri_event
 
 Array = NDArray[np.float64]
 
@@ -124,21 +123,25 @@ def trial_velocities(
         rad/s, sample k at the start + k / rate; as wide as the longest trial, not a number after a trial's end and for
         trials that are not completely recorded.
     """
-    if parameters.completeness == "longest_trial":
-        _, rows = peri_event(wheel.times, wheel.velocity, starts, (0.0, 0.0), parameters.alignment, ends)  # type: ignore[arg-type]
-        return rows.astype(np.float32)
     rate, times = parameters.sampling_rate_hz, wheel.times
+    lengths = ends - starts
     # a comparison with not-a-number is false, which leaves trials without start or end out
-    whole = (starts >= times[0]) & (ends <= times[-1]) & (ends >= starts)
-    lengths = np.where(whole, ends - starts, np.nan)[whole]
-    offsets = np.arange(int(np.ceil(lengths.max() * rate)) + 2 if len(lengths) else 0) / rate
+    if parameters.completeness == "longest_trial":
+        longest = lengths[np.isfinite(lengths)].max(initial=0.0)
+        whole = (starts >= times[0]) & (starts + longest <= times[-1])
+        n_steps = round(longest * rate) if whole.any() else 0
+        # a trial without end is as long as the longest
+        lengths = np.where(np.isnan(lengths), np.inf, lengths)
+    else:
+        whole = (starts >= times[0]) & (ends <= times[-1]) & (lengths >= 0)
+        n_steps = int(np.ceil(lengths[whole].max(initial=0.0) * rate)) + 1
     counts = np.zeros(len(starts), np.int64)
-    counts[whole] = np.searchsorted(offsets, lengths, side="right")
+    counts[whole] = np.searchsorted(np.arange(n_steps) / rate, lengths[whole], side="right")
     rows_of, steps = np.repeat(np.arange(len(starts)), counts), _ranges(counts)
-    exact = (starts[whole] - times[0]) * rate
     first = np.zeros(len(starts), np.int64)
     share = np.zeros(len(starts))
     if parameters.alignment == "interpolated":
+        exact = (starts[whole] - times[0]) * rate
         first[whole] = np.floor(exact)
         share[whole] = exact - first[whole]
     else:
@@ -148,7 +151,8 @@ def trial_velocities(
     velocity = wheel.velocity.astype(np.float64)
     left, right = velocity[np.minimum(before, last)], velocity[np.minimum(before + 1, last)]
     values = left + share[rows_of] * (right - left)
-    matrix = np.full((len(starts), int(counts.max(initial=0))), np.nan, np.float32)
+    width = n_steps if parameters.completeness == "longest_trial" else int(counts.max(initial=0))
+    matrix = np.full((len(starts), width), np.nan, np.float32)
     matrix[rows_of, steps] = values
     return matrix
 
@@ -167,6 +171,6 @@ def peak_velocity(velocities: NDArray[np.float32]) -> Array:
     velocities : ndarray of float32, (n, w)
         rad/s, as `trial_velocities` returns them.
     """
-    speed = np.where(np.isnan(velocities), -1.0, np.abs(velocities)).max(axis=1, initial=-1.0)
-    peaks: Array = np.where(speed >= 0, speed, np.nan)
+    # the largest of those that are numbers
+    peaks: Array = np.fmax.reduce(np.abs(velocities), axis=1, initial=np.nan).astype(np.float64)
     return peaks

@@ -117,6 +117,16 @@ def test_velocities_are_interpolated_between_samples(start, length, seed):
     np.testing.assert_allclose(row, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("parameters", [DEFAULT, REFERENCE], ids=["default", "reference"])
+@pytest.mark.parametrize("absurd", [1e12, np.inf, -np.inf, -1e12])
+def test_an_absurd_time_makes_no_absurd_matrix(parameters, absurd):
+    rows = trial_velocities(ramp(), np.array([5.0, 6]), np.array([5.5, absurd]), parameters)
+    assert rows.shape[0] == 2
+    assert rows.shape[1] <= 51
+    if parameters is DEFAULT:
+        assert np.isnan(rows[1]).all()
+
+
 def test_no_trial_at_all_is_an_empty_matrix():
     rows = trial_velocities(ramp(), np.full(3, np.nan), np.full(3, np.nan), DEFAULT)
     assert rows.shape == (3, 0)
