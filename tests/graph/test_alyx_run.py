@@ -36,6 +36,7 @@ RECORDING = (
     ("alf/photometry", "photometryROI.locations.pqt"),
     ("alf/task_00", "_ibl_wheel.position.npy"),
     ("alf/task_00", "_ibl_wheel.timestamps.npy"),
+    ("alf", "_ibl_leftCamera.times.npy"),
 )
 
 

@@ -203,9 +203,10 @@ def test_a_touched_file_of_equal_content_computes_nothing_and_changed_content_do
 def test_a_subset_makes_what_it_needs_and_reports_it(graph):
     eid = graph.eids[0]
     assert graph.single(eid, ("responses",)).success
-    for name in ("trials", "photometry_qc", "preprocessed_signal", "responses", "session_errors"):
+    # a file always says which session it is about
+    for name in ("session_metadata", "trials", "photometry_qc", "preprocessed_signal", "responses", "session_errors"):
         assert graph.partitions(name)[0] == {eid}
-    assert graph.partitions("session_metadata")[0] == set()
+    assert graph.partitions("wheel_velocity")[0] == set()
 
 
 def test_executing_checks_judges_from_what_is_stored_and_writes_nothing(graph, few_trials):
