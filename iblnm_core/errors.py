@@ -233,6 +233,30 @@ class NotLoaded(IblnmError):
     """Something was asked of a session in a notebook that takes data which were not loaded yet."""
 
 
+class UnknownOption(IblnmError, ValueError):
+    """A choice of an analysis is none that exists."""
+
+
+class UnitError(IblnmError, ValueError):
+    """Numbers are in another unit than an analysis takes, such as fractions for percent."""
+
+
+class MissingPrerequisite(IblnmError, ValueError):
+    """A model needs a table or column that is not there."""
+
+
+class TooFewClasses(IblnmError, ValueError):
+    """There are not two classes to tell apart."""
+
+
+class RaggedNull(IblnmError, ValueError):
+    """Null distributions that are to be pooled differ in length."""
+
+
+class SingularDesign(IblnmError, ValueError):
+    """The columns of a design depend on each other."""
+
+
 class SourceUnavailable(IblnmError):
     """The source of sessions cannot be reached for now; no verdict on any session."""
 

@@ -1,0 +1,1 @@
+"""Analyses of cohorts: functions of tables and arrays, which choose nothing and store nothing."""
