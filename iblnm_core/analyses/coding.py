@@ -83,15 +83,16 @@ def choice_side(choice: pd.Series, hemisphere: pd.Series) -> pd.Series:
     hemisphere : Series of str
         l, r, or anything else for unknown.
     """
-    side = _seen_from((choice == _RIGHT_CHOICE).to_numpy(), hemisphere)
-    return side.where((choice != 0).to_numpy(), None)
+    # without a choice there is no side either
+    known = hemisphere.where((choice != 0).to_numpy(), "")
+    return _seen_from((choice == _RIGHT_CHOICE).to_numpy(), known)
 
 
 def _seen_from(on_right: NDArray[np.bool_], hemisphere: pd.Series) -> pd.Series:
     known = hemisphere.isin(["l", "r"]).to_numpy()
     contra = np.where((hemisphere == "l").to_numpy(), on_right, ~on_right)
-    names = pd.Series(np.where(contra, CONTRA, IPSI), index=hemisphere.index, dtype=object)
-    return names.where(known, None)
+    names = [(CONTRA if c else IPSI) if k else None for c, k in zip(contra, known, strict=True)]
+    return pd.Series(names, index=hemisphere.index, dtype=object)
 
 
 def relative_contrast(signed_contrast: pd.Series, hemisphere: pd.Series) -> pd.Series:
