@@ -17,7 +17,7 @@ from iblnm_core.cohort.status import Catalogue
 from iblnm_core.demo.scale import write_linked_cohort
 from iblnm_core.root import create_root
 from iblnm_core.schemas import SESSION_INDEX, SESSIONS
-from iblnm_core.session import fingerprint, layout
+from iblnm_core.session import fingerprint, ledger
 from iblnm_core.session.fingerprint import library_versions
 from iblnm_core.session.outputs import COMPUTED
 from iblnm_core.sources.base import SourceRecord
@@ -83,7 +83,7 @@ def write_results(root):
             row = fingerprint.row_digest(name, task.row)
             libraries = library_versions()
             provenance[name] = fingerprint.Provenance("stored", None, name, code, parameters, row, files, {}, libraries)
-        parts = layout.ledger_parts(task.eid, [], provenance)
+        parts = ledger.ledger_parts(task.eid, [], provenance)
         update_session_file(Path(task.file), task.eid, lambda _, parts=parts: (parts, lambda _path: False))
     return sorted(catalogue.sessions)
 

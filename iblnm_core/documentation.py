@@ -257,6 +257,21 @@ FILE_PARTS: tuple[FilePart, ...] = (
             _FIBER_INDEX,
         ),
     ),
+    FilePart(
+        "photometry/REGION/magnitudes",
+        "The size of every response: masked from the next event on, less its baseline, mean of the early window.",
+        (
+            Entry("trials", "int64", "row of each response in `trials`", "(n,)"),
+            Entry("stimOn_times", "float64", "responses to the stimulus", "(n,)", "z"),
+            Entry("firstMovement_times", "float64", "responses to the first movement", "(n,)", "z"),
+            Entry("feedback_times", "float64", "responses to the feedback", "(n,)", "z"),
+        ),
+        (
+            Entry("baseline_window", "float64", "start (included) and end (excluded) of the baseline", "(2,)", "s"),
+            Entry("early_window", "float64", "start (included) and end (excluded) of the window", "(2,)", "s"),
+            _FIBER_INDEX,
+        ),
+    ),
     _wheel_part(),
     _regressors_part(),
     _video_part(),

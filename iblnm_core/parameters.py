@@ -129,6 +129,8 @@ class MagnitudeParameters:
 
     baseline_window_s: tuple[float, float] = (-0.1, 0.0)
     """Start (included) and end (excluded) relative to the event."""
+    early_window_s: tuple[float, float] = (0.1, 0.35)
+    """The response is its mean over this window."""
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,8 @@ def _advisory(*errors: type[SessionError], blocks_analysis: bool = False) -> tup
     return tuple(Consequence(error, Severity.ADVISORY, blocks_analysis=blocks_analysis) for error in errors)
 
 
-_SIGNAL = ("preprocessed_signal", "responses")
+_RESPONSES = ("responses", "response_magnitudes")
+_SIGNAL = ("preprocessed_signal", *_RESPONSES)
 _BEHAVIOUR = ("trials", "task_performance", "wheel_velocity", "trial_regressors")
 _EVERYTHING = (*_BEHAVIOUR, "photometry_qc", *_SIGNAL, "video_qc")
 
@@ -204,7 +205,7 @@ _RULES = (
         "enough_trials",
         "trials",
         "There are enough trials to average responses over, and to fit performance.",
-        _fatal(InsufficientTrials, stops=("responses", "task_performance")),
+        _fatal(InsufficientTrials, stops=(*_RESPONSES, "task_performance")),
     ),
     Rule(
         "event_times_complete",

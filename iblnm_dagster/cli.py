@@ -132,7 +132,7 @@ def run(
 ) -> None:
     """Bring everything up to date: ask the source, compute what is due, collect the tables.
 
-    Stages in order: query_database, photometry, task, wheel, video. A session goes through all of them at once; stages left out keep
+    Stages in order: query_database, photometry, task, wheel, video, responses. A session goes through all of them at once; stages left out keep
     what is stored. Without query_database the source is not asked for sessions. Exits with 1 when sessions failed; they are listed.
     """
     from dataclasses import replace

@@ -11,7 +11,7 @@ import pandas as pd
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.root import Root, open_root
 from iblnm_core.schemas import TABLES
-from iblnm_core.session import layout
+from iblnm_core.session import layout, ledger
 from iblnm_core.session.verdicts import ERROR_COLUMNS
 from iblnm_core.storage.session_file import Part, SessionFile, update_session_file
 from iblnm_core.storage.tables import Table, make_table, read_table, write_table
@@ -34,7 +34,7 @@ class TableIOManager(dg.ConfigurableIOManager):
 
 
 def _errors(file: SessionFile) -> pd.DataFrame:
-    return pd.DataFrame(layout.read_errors(file), columns=list(ERROR_COLUMNS))
+    return pd.DataFrame(ledger.read_errors(file), columns=list(ERROR_COLUMNS))
 
 
 def _qc(file: SessionFile) -> pd.DataFrame:
@@ -48,6 +48,7 @@ READERS: Mapping[str, Callable[[SessionFile], Any]] = MappingProxyType(
         "photometry_qc": _qc,
         "preprocessed_signal": layout.read_signals,
         "responses": layout.read_responses,
+        "response_magnitudes": layout.read_magnitudes,
         "task_performance": layout.read_performance,
         "wheel_velocity": layout.read_wheel,
         "trial_regressors": layout.read_regressors,
@@ -136,7 +137,7 @@ def _has(root: Root, eid: str, name: str) -> bool:
         with SessionFile(root.session_file(eid), eid) as file:
             if name == "session_errors":
                 return "errors" in file
-            provenance = layout.read_provenance(file)
+            provenance = ledger.read_provenance(file)
     except (FileNotFoundError, KeyError, CorruptArtifact):
         return False
     return name in provenance and provenance[name].state == "stored"

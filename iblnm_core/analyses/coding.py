@@ -91,7 +91,7 @@ def choice_side(choice: pd.Series, hemisphere: pd.Series) -> pd.Series:
 def _seen_from(on_right: NDArray[np.bool_], hemisphere: pd.Series) -> pd.Series:
     known = hemisphere.isin(["l", "r"]).to_numpy()
     contra = np.where((hemisphere == "l").to_numpy(), on_right, ~on_right)
-    names = [(CONTRA if c else IPSI) if k else None for c, k in zip(contra, known, strict=True)]
+    names = np.array([None, CONTRA, IPSI], dtype=object)[known * np.where(contra, 1, 2)]
     return pd.Series(names, index=hemisphere.index, dtype=object)
 
 

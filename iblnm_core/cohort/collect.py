@@ -12,8 +12,17 @@ from iblnm_core.cohort.current import stamp_of
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.identifiers import is_eid
 from iblnm_core.root import Root
-from iblnm_core.schemas import ERRORS, PERFORMANCE, QC_PHOTOMETRY, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS, VIDEO
-from iblnm_core.session import layout
+from iblnm_core.schemas import (
+    ERRORS,
+    PERFORMANCE,
+    QC_PHOTOMETRY,
+    RESPONSES,
+    TRIAL_REGRESSORS,
+    TRIAL_TIMING,
+    TRIALS,
+    VIDEO,
+)
+from iblnm_core.session import layout, ledger
 from iblnm_core.session.outputs import ALL_STAGES
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import Table, make_table, read_notes, read_table
@@ -42,7 +51,7 @@ class Collected:
 def _errors(file: SessionFile) -> pd.DataFrame:
     if "provenance" not in file:
         raise KeyError(f"{file.path} was not written by this pipeline")
-    return pd.DataFrame(layout.read_errors(file), columns=ERRORS.column_names)
+    return pd.DataFrame(ledger.read_errors(file), columns=ERRORS.column_names)
 
 
 def _qc(file: SessionFile) -> pd.DataFrame:
@@ -75,6 +84,24 @@ def _regressors(file: SessionFile) -> pd.DataFrame:
     return layout.read_regressors(file) if "trial_regressors" in file else pd.DataFrame()
 
 
+def _responses(file: SessionFile) -> pd.DataFrame:
+    """Return magnitudes beside the task's variables; none while the two were made from different trial tables."""
+    if not ledger.share_trials(file, "response_magnitudes", "trial_regressors"):
+        return pd.DataFrame()
+    rows, session = layout.read_magnitudes(file), layout.read_metadata(file)
+    if rows.empty:
+        return rows
+    trials = layout.read_regressors(file).set_index("trial").drop(columns="eid")
+    fibers = rows["fiber_idx"].to_numpy(int)
+    for name in ("target_NM", "brain_region", "hemisphere"):
+        # a session without regions in its row still has those of its signal
+        values = np.array([*session[name], *[None] * (fibers.max() + 1 - len(session[name]))], dtype=object)
+        rows[name] = values[fibers]
+    scalars = {name: session[name] for name in ("subject", "session_type", "NM")}
+    rows = rows.assign(eid=file.eid, **scalars).join(trials, on="trial")
+    return rows.rename(columns={"response": "response_early"}).reindex(columns=RESPONSES.column_names)
+
+
 def _timings(file: SessionFile) -> pd.DataFrame:
     rows = _regressors(file)
     return rows[TRIAL_TIMING.column_names] if len(rows) else rows
@@ -88,6 +115,7 @@ COLLECTED: Mapping[str, tuple[TableSchema, Callable[[SessionFile], pd.DataFrame]
         "trials": (TRIALS, _trials),
         "trial_timing": (TRIAL_TIMING, _timings),
         "trial_regressors": (TRIAL_REGRESSORS, _regressors),
+        "responses": (RESPONSES, _responses),
         "video": (VIDEO, _video),
     }
 )

@@ -20,7 +20,7 @@ from iblnm_core.errors import ConfigurationError, CorruptArtifact, SourceUnavail
 from iblnm_core.root import Root
 from iblnm_core.rules import RULES, Severity
 from iblnm_core.schemas import SESSION_INDEX, SESSION_STATUS, SESSIONS
-from iblnm_core.session import layout
+from iblnm_core.session import layout, ledger
 from iblnm_core.session.fingerprint import (
     Provenance,
     code_version,
@@ -323,7 +323,7 @@ def stored_ledger(root: Root, eid: str) -> tuple[Mapping[str, Provenance], Mappi
     """Return what is stored of a session: provenance by output, verdicts by rule; empty when nothing can be read."""
     try:
         with SessionFile(root.session_file(eid), eid) as file:
-            return layout.read_provenance(file), layout.read_verdicts(file)
+            return ledger.read_provenance(file), ledger.read_verdicts(file)
     except (FileNotFoundError, KeyError, CorruptArtifact):
         return {}, {}
 
@@ -371,7 +371,7 @@ def stored_report(task: SessionTask) -> SessionReport | None:
     """Return how a session stands without computing anything; None for one that was never processed."""
     try:
         with SessionFile(Path(task.file), task.eid) as file:
-            provenance, verdicts = layout.read_provenance(file), layout.read_verdicts(file)
+            provenance, verdicts = ledger.read_provenance(file), ledger.read_verdicts(file)
     except (FileNotFoundError, KeyError):
         return None
     return SessionReport(task.eid, frozenset(), provenance, verdicts)

@@ -60,7 +60,8 @@ class Plant:
     absent: frozenset[str] = frozenset()
 
 
-NO_SIGNAL = frozenset({"preprocessed_signal", "responses"})
+NO_RESPONSES = frozenset({"responses", "response_magnitudes"})
+NO_SIGNAL = NO_RESPONSES | {"preprocessed_signal"}
 NO_TRIALS = NO_SIGNAL | {"trials", "task_performance", "wheel_velocity", "trial_regressors"}
 
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from iblnm_core.demo import changes, files
 from iblnm_core.demo.changes import TRIAL_FILES
 from iblnm_core.demo.expectations import (
+    NO_RESPONSES,
     NO_SIGNAL,
     NO_TRIALS,
     ExpectedError,
@@ -53,7 +54,7 @@ _BEHAVIOUR = (
         "Only 60 trials.",
         changes.few_trials,
         (trials_error("InsufficientTrials", r"n_trials=60 < MIN_NTRIALS=90"),),
-        frozenset({"responses", "task_performance"}),
+        NO_RESPONSES | {"task_performance"},
     ),
     Plant(
         "incomplete_events",

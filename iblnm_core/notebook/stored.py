@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from iblnm_core.session import layout
+from iblnm_core.session import layout, ledger
 from iblnm_core.session.fingerprint import BY_HAND, Provenance, library_versions
 from iblnm_core.session.outputs import owner_of_part
 from iblnm_core.session.photometry_stage import Fiber, Photometry
@@ -57,7 +57,7 @@ def load(session: "LoadedSession", path: Path, groups: frozenset[str]) -> None:
         if "metadata" in groups:
             session.update_row(stored)
         if "errors" in groups and "errors" in file:
-            session.verdicts |= layout.read_ledger(file)[1]
+            session.verdicts |= ledger.read_ledger(file)[1]
         if "trials" in groups and "trials" in file:
             session.trials = layout.read_trials(file)
         if "photometry" in groups:
@@ -100,10 +100,10 @@ def save(session: "LoadedSession", path: Path, groups: frozenset[str]) -> None:
     replaced = re.compile(rf"photometry/[^/]+/({'|'.join(kinds)})") if kinds else None
 
     def change(file: SessionFile | None) -> tuple[Mapping[str, Part], Callable[[str], bool]]:
-        provenance, verdicts = layout.read_ledger(file)
+        provenance, verdicts = ledger.read_ledger(file)
         known = {**provenance, **dict.fromkeys(outputs, _by_hand())}
         judged = {**verdicts, **(session.verdicts if "errors" in groups else {})}
-        writes = {**parts, **layout.ledger_parts(session.row["eid"], judged.values(), known)}
+        writes = {**parts, **ledger.ledger_parts(session.row["eid"], judged.values(), known)}
         return writes, lambda part: replaced is not None and bool(replaced.fullmatch(part))
 
     update_session_file(path, session.row["eid"], change)

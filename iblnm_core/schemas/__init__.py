@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from iblnm_core.schemas.behaviour import PERFORMANCE, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS
+from iblnm_core.schemas.behaviour import PERFORMANCE, RESPONSES, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS
 from iblnm_core.schemas.catalogue import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
 from iblnm_core.schemas.recording import QC_PHOTOMETRY, VIDEO
 from iblnm_core.schemas.standing import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS, STAGE_LOGS
@@ -15,6 +15,7 @@ __all__ = [
     "PERFORMANCE",
     "QC_PHOTOMETRY",
     "RECORDINGS",
+    "RESPONSES",
     "SELECTION",
     "SESSIONS",
     "SESSIONS_QC",
@@ -43,6 +44,7 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType(
             TRIALS,
             TRIAL_TIMING,
             TRIAL_REGRESSORS,
+            RESPONSES,
             VIDEO,
             SESSION_STATUS,
             SELECTION,

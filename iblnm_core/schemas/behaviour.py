@@ -132,3 +132,34 @@ TRIALS = TableSchema(
         _TRIAL,
     ),
 )
+
+RESPONSES = TableSchema(
+    "responses",
+    PurePosixPath("results/responses/responses.pqt"),
+    "The size of every response: one row per recording, event and trial.",
+    ("eid", "fiber_idx", "event", "trial"),
+    (
+        EID,
+        Column("fiber_idx", "integer", "position of the fibre in the session's lists"),
+        Column("subject", "text", "subject nickname"),
+        Column("session_type", "text", "training, biased, ephys, habituation, ...", nullable=True),
+        Column("NM", "text", "neuromodulator of the session", nullable=True),
+        Column("target_NM", "text", "target label such as VTA-DA", nullable=True),
+        Column("brain_region", "text", "recording target", nullable=True),
+        Column("hemisphere", "text", "l, r or empty", nullable=True),
+        Column("event", "text", "stimOn_times, firstMovement_times or feedback_times"),
+        _TRIAL,
+        *_STIMULUS,
+        _CHOICE,
+        _FEEDBACK_TYPE,
+        _BLOCK,
+        _TIMINGS[0],
+        Column(
+            "response_early",
+            "number",
+            "mean of the response in the early window, masked from the next event on, less its baseline",
+            "z",
+            nullable=True,
+        ),
+    ),
+)

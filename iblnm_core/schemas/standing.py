@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
+from iblnm_core.rules import RULES
 from iblnm_core.schemas.keys import EID
-from iblnm_core.session.outputs import STAGES
+from iblnm_core.session.outputs import OUTPUTS, STAGES
 from iblnm_core.table_schema import Column, TableSchema
 
 ERRORS = TableSchema(
@@ -40,6 +41,8 @@ STAGE_LOGS: Mapping[str, TableSchema] = MappingProxyType(
             description=f"The rows of `{ERRORS.path}` that belong to the stage {stage}, and those that belong to all stages.",
         )
         for stage in STAGES
+        # a stage without rules has no errors
+        if stage in {OUTPUTS[rule.asset].stage for rule in RULES.values()}
     }
 )
 """Errors by stage of the command line."""

@@ -16,9 +16,11 @@ from iblnm_core.errors import IblnmError
 from iblnm_core.parameters import Parameters
 from iblnm_core.session import layout, photometry_stage, stages
 from iblnm_core.session.inputs import SessionInputs
+from iblnm_core.session.magnitudes import response_magnitudes
 from iblnm_core.session.metadata import judge_metadata, judge_paths
 from iblnm_core.session.performance import task_performance
 from iblnm_core.session.regressors import trial_regressors
+from iblnm_core.session.responses import Responses
 from iblnm_core.session.timing import StepTimes
 from iblnm_core.session.verdicts import Judge
 from iblnm_core.session.video import video_row
@@ -87,6 +89,7 @@ class Computation:
     def _stages(self, due: frozenset[str]) -> None:
         trials: pd.DataFrame | None = None
         signals: dict[int, tuple[str, np.ndarray, np.ndarray]] = {}
+        made: dict[int, tuple[str, Responses]] = {}
         with self._guarded({"trials"} & due), self.times.step("trials"):
             trials = self._trials(due)
         if "task_performance" in due and self._can_make(trials, "task_performance"):
@@ -97,7 +100,10 @@ class Computation:
                 signals = self._photometry(trials)
         if "responses" in due and self._can_make(trials, "responses"):
             with self._guarded({"responses"}), self.times.step("responses"):
-                self._responses(trials, signals if due & PHOTOMETRY else self._stored_signals())
+                made = self._responses(trials, signals if due & PHOTOMETRY else self._stored_signals())
+        if "response_magnitudes" in due and self._can_make(trials, "response_magnitudes"):
+            with self._guarded({"response_magnitudes"}), self.times.step("magnitudes"):
+                self._magnitudes(trials, made if "responses" in due else self._stored_responses())
         velocities = None
         if "wheel_velocity" in due and self._can_make(trials, "wheel_velocity"):
             with self._guarded({"wheel_velocity"}), self.times.step("wheel"):
@@ -153,13 +159,29 @@ class Computation:
             stored = layout.read_signals(file)
         return {index: (group, s.index.to_numpy(), s.to_numpy()) for group, (index, s) in stored.items()}
 
-    def _responses(self, trials: pd.DataFrame, signals: Mapping[int, tuple[str, np.ndarray, np.ndarray]]) -> None:
+    def _responses(
+        self, trials: pd.DataFrame, signals: Mapping[int, tuple[str, np.ndarray, np.ndarray]]
+    ) -> dict[int, tuple[str, Responses]]:
         by_index = {index: (times, values) for index, (_, times, values) in signals.items()}
         responses = stages.make_responses(by_index, trials, self.parameters)
         for index, found in responses.items():
             self.parts[f"photometry/{signals[index][0]}/responses"] = layout.responses_part(index, found)
         n_events = max((len(found.events) for found in responses.values()), default=0)
         self.summaries["responses"] = {"n_recordings": len(responses), "n_events": n_events, "n_trials": len(trials)}
+        return {index: (signals[index][0], found) for index, found in responses.items()}
+
+    def _stored_responses(self) -> dict[int, tuple[str, Responses]]:
+        with SessionFile(self.path, self.row["eid"]) as file:
+            stored = layout.read_responses(file)
+            return {layout.fiber_index(file, group): (group, found) for group, found in stored.items()}
+
+    def _magnitudes(self, trials: pd.DataFrame, responses: Mapping[int, tuple[str, Responses]]) -> None:
+        parameters, order = self.parameters.magnitudes, self.parameters.responses.events
+        for index, (group, found) in responses.items():
+            values = response_magnitudes(found, trials, order, parameters)
+            part = layout.magnitudes_part(index, found, values, parameters)
+            self.parts[f"photometry/{group}/magnitudes"] = part
+        self.summaries["response_magnitudes"] = {"n_recordings": len(responses)}
 
     def _performance(self, trials: pd.DataFrame) -> None:
         parameters = self.parameters

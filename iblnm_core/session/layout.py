@@ -3,20 +3,18 @@
 The paths that users of the reference know are kept; ours stand beside them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from iblnm_core.errors import CorruptArtifact
+from iblnm_core.parameters import MagnitudeParameters
 from iblnm_core.schemas import TRIAL_REGRESSORS
-from iblnm_core.session.fingerprint import Provenance
 from iblnm_core.session.photometry import Recording
 from iblnm_core.session.preprocessing import PreprocessedSignal
 from iblnm_core.session.responses import Responses
 from iblnm_core.session.stages import WHEEL_EVENTS
-from iblnm_core.session.verdicts import ERROR_COLUMNS, Verdict, error_rows, verdicts_from
 from iblnm_core.storage.session_file import Part, SessionFile, Values
 from iblnm_core.vocabulary import VIDEO_LABELS
 
@@ -270,6 +268,39 @@ def read_responses(file: SessionFile) -> dict[str, Responses]:
     return found
 
 
+def fiber_index(file: SessionFile, group: str) -> int:
+    """Return the fibre index of a recording group's responses."""
+    return int(file.handle[f"photometry/{group}/responses"].attrs["fiber_idx"])
+
+
+def magnitudes_part(fiber_idx: int, responses: Responses, values: np.ndarray, parameters: MagnitudeParameters) -> Part:
+    """Return the part of one fibre's response magnitudes."""
+    datasets: dict[str, Values] = {"trials": responses.trials, **dict(zip(responses.events, values, strict=True))}
+    attributes = {
+        "fiber_idx": fiber_idx,
+        "baseline_window": list(parameters.baseline_window_s),
+        "early_window": list(parameters.early_window_s),
+    }
+    return Part(datasets, attributes)
+
+
+def read_magnitudes(file: SessionFile) -> pd.DataFrame:
+    """Return the response magnitudes of a session file: one row per fibre, event and trial."""
+    frames = []
+    for group in file.regions():
+        path = f"photometry/{group}/magnitudes"
+        if path in file:
+            part = file.read(path)
+            trials = np.asarray(part.datasets["trials"])
+            for event in sorted(set(part.datasets) - {"trials"}):
+                columns = {"fiber_idx": part.attributes["fiber_idx"], "event": event, "trial": trials}
+                frames.append(pd.DataFrame({**columns, "response": part.datasets[event]}))
+    if not frames:
+        return pd.DataFrame(columns=["fiber_idx", "event", "trial", "response"])
+    rows = pd.concat(frames, ignore_index=True)
+    return rows.sort_values(["fiber_idx", "event", "trial"], ignore_index=True)
+
+
 def qc_parts(rows: pd.DataFrame, groups: Mapping[int, str]) -> dict[str, Part]:
     """Return one part per recording group from quality rows.
 
@@ -304,55 +335,3 @@ def read_qc(file: SessionFile) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame()
     return pd.concat(frames, ignore_index=True).sort_values(["fiber_idx", "band"], ignore_index=True)
-
-
-def ledger_parts(eid: str, verdicts: Iterable[Verdict], provenance: Mapping[str, Provenance]) -> dict[str, Part]:
-    """Return the parts that say how the session went: errors, rules that held, what outputs were made from.
-
-    No errors make an empty `errors` group, which says that the session was processed.
-    """
-    verdicts = list(verdicts)
-    rows = error_rows(eid, verdicts)
-    errors: dict[str, Values] = {}
-    if rows:
-        for name in ERROR_COLUMNS:
-            column = [row[name] for row in rows]
-            errors[name] = np.array(column) if name == "blocks_analysis" else column
-    held = sorted(verdict.rule for verdict in verdicts if verdict.passed)
-    return {
-        "errors": Part(errors),
-        "verdicts": Part({"passed": held}),
-        "provenance": Part({}, {name: entry.to_json() for name, entry in provenance.items()}),
-    }
-
-
-def read_errors(file: SessionFile) -> list[dict[str, Any]]:
-    """Return the error rows of a session file; what a file of the reference pipeline does not know is null."""
-    columns = file.read("errors").datasets
-    if not columns:
-        return []
-    unknown = [None] * len(columns["eid"])
-    rows = zip(*(columns.get(name, unknown) for name in ERROR_COLUMNS), strict=True)
-    return [dict(zip(ERROR_COLUMNS, row, strict=True)) for row in rows]
-
-
-def read_verdicts(file: SessionFile) -> dict[str, Verdict]:
-    """Return what the rules said, by rule."""
-    held = [str(name) for name in file.read("verdicts").datasets["passed"]]
-    return verdicts_from(held, read_errors(file))
-
-
-def read_provenance(file: SessionFile) -> dict[str, Provenance]:
-    """Return what the stored outputs were made from, by output."""
-    attributes = file.read("provenance").attributes
-    return {name: Provenance.from_json(text) for name, text in attributes.items()}
-
-
-def read_ledger(file: SessionFile | None) -> tuple[Mapping[str, Provenance], Mapping[str, Verdict]]:
-    """Return provenance and verdicts of a stored file; a broken ledger counts as none."""
-    if file is None or "provenance" not in file:
-        return {}, {}
-    try:
-        return read_provenance(file), read_verdicts(file)
-    except CorruptArtifact:
-        return {}, {}

@@ -52,6 +52,9 @@ class SessionOutput:
     code_version: str = "1"
 
 
+MAY_BE_EMPTY = frozenset({"responses", "response_magnitudes"})
+"""Outputs that are there even when they have no part: a session of which no event is complete has no responses to store."""
+
 DATASET_KINDS: Mapping[str, str] = MappingProxyType(
     {
         "trials_table": r"alf/(task_\d\d/)?_ibl_trials\.table\.pqt",
@@ -154,6 +157,17 @@ _OUTPUTS = (
         code_version="2",
     ),
     SessionOutput(
+        "response_magnitudes",
+        "One number per event, trial and fibre: the mean of the response in the early window, less its baseline.",
+        "responses",
+        depends=("trials", "responses"),
+        datasets=(),
+        parameters=("magnitudes",),
+        row_fields=(),
+        part=r"photometry/[^/]+/magnitudes",
+        steps=("magnitudes",),
+    ),
+    SessionOutput(
         "wheel_velocity",
         "Velocity of the wheel from stimulus to feedback: trial x time.",
         "wheel",
@@ -197,6 +211,7 @@ _OUTPUTS = (
             "photometry_qc",
             "preprocessed_signal",
             "responses",
+            "response_magnitudes",
             "wheel_velocity",
             "trial_regressors",
             "video_qc",
@@ -211,8 +226,8 @@ _OUTPUTS = (
 OUTPUTS: Mapping[str, SessionOutput] = MappingProxyType({output.name: output for output in _OUTPUTS})
 """All outputs by name, in the order in which a session makes them."""
 
-STAGES = ("query_database", "photometry", "task", "wheel", "video")
-"""Stages of the command line that a session goes through, in the order that users know."""
+STAGES = ("query_database", "photometry", "task", "wheel", "video", "responses")
+"""Stages of the command line, in the order that users know."""
 
 COMPUTED: tuple[str, ...] = tuple(name for name in OUTPUTS if name != "session_errors")
 """Outputs that are computed from inputs; `session_errors` follows from every run."""

@@ -11,7 +11,7 @@ from typing import Any
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.parameters import Parameters
 from iblnm_core.rules import RULES
-from iblnm_core.session import layout
+from iblnm_core.session import ledger
 from iblnm_core.session.computing import PHOTOMETRY, Computation
 from iblnm_core.session.fingerprint import (
     Provenance,
@@ -24,7 +24,7 @@ from iblnm_core.session.fingerprint import (
     why_due,
 )
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.outputs import COMPUTED, owner_of_part, upstream
+from iblnm_core.session.outputs import COMPUTED, MAY_BE_EMPTY, owner_of_part, upstream
 from iblnm_core.session.timing import StepTimes
 from iblnm_core.session.verdicts import Judge, Verdict
 from iblnm_core.sources.downloads import Fetcher, RemoteFile
@@ -212,7 +212,7 @@ class _SessionRun:
 
         def change(stored: SessionFile | None) -> tuple[Mapping[str, Part], Any]:
             # another run may have stored other outputs meanwhile: what this run did not make is taken from there
-            provenance, verdicts = layout.read_ledger(stored)
+            provenance, verdicts = ledger.read_ledger(stored)
             judged = {name: v for name, v in self.judge.verdicts.items() if self.standing.get(name) is not v}
             merged = {name: v for name, v in verdicts.items() if v.asset not in due} | judged
             merged = {name: merged[name] for name in RULES if name in merged}
@@ -224,7 +224,7 @@ class _SessionRun:
             for name in gone - set(fresh):
                 known[name] = self._provenance_of(name, "stopped", stopped[name])
             report.append(SessionReport(self.task.eid, due, known, merged, self.seconds))
-            writes = {**parts, **layout.ledger_parts(self.task.eid, merged.values(), known)}
+            writes = {**parts, **ledger.ledger_parts(self.task.eid, merged.values(), known)}
             return writes, lambda path: owner_of_part(path) in due | gone
 
         with self.seconds.step("storage"):
@@ -239,7 +239,7 @@ class _SessionRun:
             if name in due:
                 if name in self.judge.stopped:
                     fresh[name] = self._provenance_of(name, "stopped", self.judge.stopped[name])
-                elif name in owners or name == "responses":
+                elif name in owners or name in MAY_BE_EMPTY:
                     fresh[name] = self._provenance_of(name, "stored", None)
                 else:
                     fresh[name] = self._provenance_of(name, "stopped", self._stopping_error(name))
@@ -283,6 +283,6 @@ class _SessionRun:
     def _stored_ledger(self) -> tuple[Mapping[str, Provenance], Mapping[str, Verdict]]:
         try:
             with SessionFile(self.path, self.task.eid) as file:
-                return layout.read_ledger(file)
+                return ledger.read_ledger(file)
         except (FileNotFoundError, CorruptArtifact):
             return {}, {}

@@ -20,6 +20,7 @@ MADE_FROM = {
     "trials": "trials",
     "trial_timing": "trial_regressors",
     "trial_regressors": "trial_regressors",
+    "responses": "response_magnitudes",
     "video": "video_qc",
 }
 """The session output that each collected table gathers."""

@@ -53,7 +53,7 @@ def test_a_broken_dataset_gets_its_typed_verdict(session, break_file, case):
 def test_what_a_failing_session_no_longer_has_is_superseded(session, few_trials):
     assert not session.run().failed
     few_trials(session.folder)
-    assert set(session.run().stopped) == {"responses", "task_performance"}
+    assert set(session.run().stopped) == {"responses", "response_magnitudes", "task_performance"}
     with SessionFile(session.root.session_file(session.eid), session.eid) as file:
         parts = file.parts()
     assert not [part for part in parts if part.startswith("photometry/") and part.endswith("/responses")]

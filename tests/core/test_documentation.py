@@ -126,7 +126,7 @@ def test_the_graph_in_the_readme_is_the_graph():
     made = {(source, name) for name in OUTPUTS for source in graph_dependencies(name)}
     tables = {("photometry_qc", "qc"), ("session_errors", "errors"), ("session_errors", "session_status")}
     tables |= {("task_performance", "performance"), ("trial_regressors", "regressors"), ("trials", "all_trials")}
-    tables |= {("video_qc", "video"), ("errors", "logs")}
+    tables |= {("video_qc", "video"), ("errors", "logs"), ("response_magnitudes", "sizes")}
     upstream = {("session_index", "sessions"), ("session_index", "sessions_qc")}
     chosen = {
         (source, name)

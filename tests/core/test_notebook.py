@@ -23,7 +23,7 @@ from iblnm_core.notebook import (
     exception_logger,
 )
 from iblnm_core.schemas import ERRORS, PERFORMANCE
-from iblnm_core.session import layout
+from iblnm_core.session import ledger
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import read_table
 
@@ -235,7 +235,7 @@ def test_saving_keeps_what_it_does_not_touch_and_marks_what_it_made(tmp_path, he
         for part in ("trials", "wheel/responses", "performance", f"photometry/{region}/bands"):
             for name, values in stored.read(part).datasets.items():
                 np.testing.assert_array_equal(mine.read(part).datasets[name], values)
-        provenance = layout.read_provenance(mine)
+        provenance = ledger.read_provenance(mine)
     by_hand = {name for name, entry in provenance.items() if entry.code == "by hand"}
     assert by_hand == {"preprocessed_signal", "responses", "photometry_qc"}
     again = PhotometrySession(session.row)

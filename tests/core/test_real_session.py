@@ -12,7 +12,7 @@ from iblphotometry import fpio, metrics, neurophotometrics, processing
 
 from iblnm_core.root import open_root
 from iblnm_core.schemas import ERRORS, QC_PHOTOMETRY, SESSION_STATUS, SESSIONS
-from iblnm_core.session import layout
+from iblnm_core.session import layout, ledger
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import read_table
 
@@ -154,18 +154,19 @@ def test_the_verdicts_of_the_session(processed):
         "photometry_qc": "ok",
         "preprocessed_signal": "ok",
         "responses": "ok",
+        "response_magnitudes": "ok",
         "wheel_velocity": "failed",
         "trial_regressors": "ok",
         "video_qc": "absent",
     }
     with SessionFile(root.session_file(eid), eid) as file:
-        held = [name for name, verdict in layout.read_verdicts(file).items() if verdict.passed]
+        held = [name for name, verdict in ledger.read_verdicts(file).items() if verdict.passed]
         assert len(layout.read_trials(file)) == 328
         assert file.parts() == (
             "errors",
             "metadata",
             "performance",
-            *(f"photometry/{r}/{p}" for r in ("PPT", "SI") for p in ("bands", "preprocessed", "qc", "responses")),
+            *(f"photometry/{r}/{p}" for r in ("PPT", "SI") for p in ("bands", "magnitudes", "preprocessed", "qc", "responses")),
             "provenance",
             "trial_regressors",
             "trials",

@@ -7,7 +7,7 @@ from tests_support.sessions import OneSession
 
 from iblnm_core.cohort.collect import collect
 from iblnm_core.root import create_root
-from iblnm_core.session import layout
+from iblnm_core.session import layout, ledger
 from iblnm_core.storage.session_file import SessionFile
 
 EID = "6dc209b4-886a-433f-b1a3-3638a2e17637"
@@ -72,7 +72,7 @@ def test_a_file_of_the_reference_is_read_in_all_its_parts(tmp_path):
     with SessionFile(path, EID) as file:
         metadata, trials = layout.read_metadata(file), layout.read_trials(file)
         signals, responses = layout.read_signals(file), layout.read_responses(file)
-        quality, errors = layout.read_qc(file), layout.read_errors(file)
+        quality, errors = layout.read_qc(file), ledger.read_errors(file)
     assert {name: metadata[name] for name in SCALARS} == SCALARS | {"NM": None}
     assert (metadata["brain_region"], metadata["genotype"]) == (["SI", "PPT"], [])
     assert list(trials["stim_side"]) == ["left", "right", "left", "right"]

@@ -17,7 +17,7 @@ from tests_support.sessions import catalogue_of
 from iblnm_core.cohort.collect import collect
 from iblnm_core.cohort.status import Catalogue
 from iblnm_core.root import create_root
-from iblnm_core.session import layout
+from iblnm_core.session import ledger
 from iblnm_core.session.pipeline import process_session
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_dagster.instance import open_instance
@@ -169,7 +169,7 @@ def test_two_runs_at_once_on_one_session_both_arrive(tmp_path, copies):
             process.join()
             assert process.exitcode == 0
         with SessionFile(root.session_file(eid), eid) as file:
-            provenance, verdicts = layout.read_provenance(file), layout.read_verdicts(file)
+            provenance, verdicts = ledger.read_provenance(file), ledger.read_verdicts(file)
             parts = file.parts()
             for part in parts:
                 file.read(part)

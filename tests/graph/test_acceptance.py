@@ -77,6 +77,7 @@ def test_sessions_with_each_output(tables):
         "photometry_qc": 83,
         "preprocessed_signal": 65,
         "responses": 64,
+        "response_magnitudes": 64,
         "wheel_velocity": 78,
         "trial_regressors": 80,
         "video_qc": 83,
