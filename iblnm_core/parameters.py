@@ -210,6 +210,21 @@ class SelectionParameters:
 
 
 @dataclass(frozen=True)
+class ModellingParameters:
+    """What cohort analyses of responses take from trials."""
+
+    blocks: Literal["unbiased", "all"] = "unbiased"
+    """Trials of the unbiased block only, or of all blocks."""
+    minimum_response_time_s: float = 0.05
+    """Trials that were over sooner, or just then, are left out."""
+    unknown_hemisphere: Literal["left_out", "left"] = "left_out"
+    """A fibre of unknown side has no contra and ipsi, or counts as one on the left."""
+    contrast_coding: Literal["log", "linear", "rank", "log2"] = "rank"
+    contrasts: tuple[float, ...] = (0.0, 6.25, 12.5, 25.0, 100.0)
+    """Contrasts of the task, percent; ranks count among these."""
+
+
+@dataclass(frozen=True)
 class Parameters:
     """The whole parameter set of a root."""
 
@@ -228,6 +243,7 @@ class Parameters:
     wheel: WheelParameters = field(default_factory=WheelParameters)
     video: VideoParameters = field(default_factory=VideoParameters)
     selection: SelectionParameters = field(default_factory=SelectionParameters)
+    modelling: ModellingParameters = field(default_factory=ModellingParameters)
 
     def digest(self, sections: tuple[str, ...]) -> str:
         """Return a short hash of the named sections, equal exactly when all their values are."""
@@ -256,6 +272,7 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
             wheel=WheelParameters(alignment="next_sample", completeness="longest_trial", times="float32"),
             video=VideoParameters(fail_score=0.0, critical_score=0.33),
             selection=SelectionParameters(duplicates="kept", artefact_sessions="used"),
+            modelling=ModellingParameters(unknown_hemisphere="left"),
         ),
     }
 )

@@ -11,6 +11,7 @@ from iblnm_core.cohort.collect import COLLECTED
 from iblnm_core.root import root_path
 from iblnm_core.schemas import STAGE_LOGS
 from iblnm_core.session.outputs import OUTPUTS
+from iblnm_dagster.assets.responses import modelling_frame
 from iblnm_dagster.assets.selection import selection
 from iblnm_dagster.assets.tables import build_collected_table, session_status, stage_logs
 from iblnm_dagster.assets.upstream import fibers, session_index, sessions, sessions_qc
@@ -59,6 +60,7 @@ def build_defs(
             stage_logs,
             session_status,
             selection,
+            modelling_frame,
         ],
         jobs=[
             dg.define_asset_job(
@@ -84,6 +86,7 @@ def build_defs(
                     "session_status",
                     "selection",
                     "recordings",
+                    "modelling_frame",
                 ],
                 description="Bring the collected tables, the standing of all sessions and the selection up to date.",
             ),

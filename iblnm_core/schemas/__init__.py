@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from iblnm_core.schemas.behaviour import PERFORMANCE, RESPONSES, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS
+from iblnm_core.schemas.analyses import MODELLING_FRAME, RESPONSES
+from iblnm_core.schemas.behaviour import PERFORMANCE, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS
 from iblnm_core.schemas.catalogue import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
 from iblnm_core.schemas.recording import QC_PHOTOMETRY, VIDEO
 from iblnm_core.schemas.standing import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS, STAGE_LOGS
@@ -12,6 +13,7 @@ from iblnm_core.table_schema import TableSchema
 __all__ = [
     "ERRORS",
     "FIBERS",
+    "MODELLING_FRAME",
     "PERFORMANCE",
     "QC_PHOTOMETRY",
     "RECORDINGS",
@@ -49,6 +51,7 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType(
             SESSION_STATUS,
             SELECTION,
             RECORDINGS,
+            MODELLING_FRAME,
         )
     }
 )

@@ -61,21 +61,21 @@ PERFORMANCE = TableSchema(
     ),
 )
 
-_TRIAL = Column("trial", "integer", "number of the trial in its session, from 0")
-_CHOICE = Column("choice", "number", "-1 right, +1 left, 0 no choice", nullable=True)
-_FEEDBACK_TYPE = Column("feedbackType", "number", "1 reward, -1 error", nullable=True)
-_BLOCK = Column(
+TRIAL = Column("trial", "integer", "number of the trial in its session, from 0")
+CHOICE = Column("choice", "number", "-1 right, +1 left, 0 no choice", nullable=True)
+FEEDBACK_TYPE = Column("feedbackType", "number", "1 reward, -1 error", nullable=True)
+BLOCK = Column(
     "probabilityLeft",
     "number",
     "probability of a stimulus on the left in this block, repaired where the task's plan says otherwise",
     nullable=True,
 )
-_STIMULUS = (
+STIMULUS = (
     Column("signed_contrast", "number", "negative on the left; the sign of zero carries the side, too", "%"),
     Column("contrast", "number", "unsigned stimulus contrast", "%"),
     Column("stim_side", "text", "left or right"),
 )
-_TIMINGS = (
+TIMINGS = (
     Column("reaction_time", "number", "first movement minus stimulus", "s", nullable=True),
     Column("movement_time", "number", "feedback minus first movement", "s", nullable=True),
     Column("response_time", "number", "feedback minus stimulus", "s", nullable=True),
@@ -86,7 +86,7 @@ TRIAL_TIMING = TableSchema(
     PurePosixPath("data/trial_timing.pqt"),
     "How long the parts of a trial took: one row per session and trial.",
     ("eid", "trial"),
-    (EID, _TRIAL, *_TIMINGS),
+    (EID, TRIAL, *TIMINGS),
 )
 
 TRIAL_REGRESSORS = TableSchema(
@@ -96,12 +96,12 @@ TRIAL_REGRESSORS = TableSchema(
     ("eid", "trial"),
     (
         EID,
-        _TRIAL,
-        *_STIMULUS,
-        _CHOICE,
-        _FEEDBACK_TYPE,
-        _BLOCK,
-        *_TIMINGS,
+        TRIAL,
+        *STIMULUS,
+        CHOICE,
+        FEEDBACK_TYPE,
+        BLOCK,
+        *TIMINGS,
         Column(
             "peak_velocity", "number", "largest speed of the wheel from stimulus to feedback", "rad/s", nullable=True
         ),
@@ -114,52 +114,21 @@ TRIALS = TableSchema(
     "The trials of all sessions that have any: one row per session and trial.",
     ("eid", "trial"),
     (
-        _CHOICE,
-        _STIMULUS[1],
-        _FEEDBACK_TYPE,
+        CHOICE,
+        STIMULUS[1],
+        FEEDBACK_TYPE,
         Column("feedback_times", "number", "reward valve or error noise, session clock", "s", nullable=True),
         Column("firstMovement_times", "number", "onset of the first movement, session clock", "s", nullable=True),
-        _BLOCK,
+        BLOCK,
         Column("probabilityLeft_original", "number", "the same as recorded", nullable=True),
         Column("response_times", "number", "wheel at a threshold, or time over, session clock", "s", nullable=True),
-        _STIMULUS[0],
-        _STIMULUS[2],
+        STIMULUS[0],
+        STIMULUS[2],
         Column("stimOn_times", "number", "stimulus onset, session clock", "s", nullable=True),
         EID,
         Column("subject", "text", "subject nickname"),
         Column("session_n", "number", "dense rank of the date within the subject, from 1"),
         Column("session_type", "text", "training, biased, ephys, habituation, ...", nullable=True),
-        _TRIAL,
-    ),
-)
-
-RESPONSES = TableSchema(
-    "responses",
-    PurePosixPath("results/responses/responses.pqt"),
-    "The size of every response: one row per recording, event and trial.",
-    ("eid", "fiber_idx", "event", "trial"),
-    (
-        EID,
-        Column("fiber_idx", "integer", "position of the fibre in the session's lists"),
-        Column("subject", "text", "subject nickname"),
-        Column("session_type", "text", "training, biased, ephys, habituation, ...", nullable=True),
-        Column("NM", "text", "neuromodulator of the session", nullable=True),
-        Column("target_NM", "text", "target label such as VTA-DA", nullable=True),
-        Column("brain_region", "text", "recording target", nullable=True),
-        Column("hemisphere", "text", "l, r or empty", nullable=True),
-        Column("event", "text", "stimOn_times, firstMovement_times or feedback_times"),
-        _TRIAL,
-        *_STIMULUS,
-        _CHOICE,
-        _FEEDBACK_TYPE,
-        _BLOCK,
-        _TIMINGS[0],
-        Column(
-            "response_early",
-            "number",
-            "mean of the response in the early window, masked from the next event on, less its baseline",
-            "z",
-            nullable=True,
-        ),
+        TRIAL,
     ),
 )

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from iblnm_core.errors import CorruptArtifact, IblnmError
@@ -82,7 +83,9 @@ def make_table(schema: TableSchema, frame: pd.DataFrame, notes: Mapping[str, Any
     missing = set(schema.column_names) - set(frame.columns)
     if missing:
         raise SchemaViolation(f"table {schema.name} lacks {', '.join(sorted(missing))}")
-    ordered = frame.sort_values(list(schema.key), ignore_index=True, kind="stable")[schema.column_names]
+    ordered = frame[schema.column_names]
+    if not _is_sorted(ordered, schema.key):
+        ordered = ordered.sort_values(list(schema.key), ignore_index=True, kind="stable")
     try:
         # an empty frame has no types to hold against the schema
         checked = ordered if ordered.empty else schema.pandera().validate(ordered, lazy=True)
@@ -90,6 +93,21 @@ def make_table(schema: TableSchema, frame: pd.DataFrame, notes: Mapping[str, Any
     except (pandera.errors.SchemaErrors, pandera.errors.SchemaError, pa.ArrowException) as error:
         raise SchemaViolation(f"table {schema.name}: {error}") from error
     return Table(schema, rows, dict(notes or {}))
+
+
+def _is_sorted(frame: pd.DataFrame, key: Sequence[str]) -> bool:
+    """Whether rows are in the order of a key already: looking is much cheaper than sorting millions of them."""
+    if frame[list(key)].isna().to_numpy().any():
+        # what is missing where nothing may be is judged by the schema
+        return False
+    tied = np.ones(max(len(frame) - 1, 0), dtype=bool)
+    for name in key:
+        values = frame[name].to_numpy()
+        before, after = values[:-1][tied], values[1:][tied]
+        if (after < before).any():
+            return False
+        tied[tied] = after == before
+    return True
 
 
 def write_table(folder: Path, table: Table) -> Path:

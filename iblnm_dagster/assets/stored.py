@@ -45,7 +45,7 @@ def table_asset(
     group: str,
     *,
     prefix: str | None = None,
-    deps: Sequence[str] = (),
+    deps: Sequence[str | Sequence[str]] = (),
     checks: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Make an asset of a function that yields or returns a stored table as `table_result`.
@@ -57,7 +57,7 @@ def table_asset(
     group : str
     prefix : str, optional
         Of the asset key.
-    deps : sequence of str
+    deps : sequence of asset keys
         Assets that it is made from without loading them.
     checks : mapping of str to str
         Names of its checks and what holds when they pass.

@@ -133,6 +133,7 @@ def test_the_graph_in_the_readme_is_the_graph():
         for source in ("sessions", "errors", "performance", "session_status")
         for name in ("recordings", "selection")
     }
+    chosen |= {(source, "modelling_frame") for source in ("recordings", "sizes", "regressors")}
     assert drawn == made | tables | upstream | chosen
 
 

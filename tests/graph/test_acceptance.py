@@ -277,3 +277,19 @@ def test_a_group_starts_with_the_recordings_of_the_pipeline(demo):
     )
     account = pd.read_parquet(root / "metadata" / "selection.pqt")
     assert group.account["removed_in_order"].tolist() == account["removed_in_order"].tolist()
+
+
+def test_the_frame_of_the_analyses_is_of_the_selected_recordings_alone(demo):
+    _, root = demo
+    frame = pd.read_parquet(root / "results" / "responses" / "modelling_frame.pqt")
+    recordings = pd.read_parquet(root / "metadata" / "recordings.pqt")
+    keys = ["eid", "fiber_idx"]
+    assert set(frame[keys].itertuples(index=False)) == set(recordings[keys].itertuples(index=False))
+    assert set(frame["event"]) == {"stimOn", "firstMovement", "feedback"}
+    assert (frame["probabilityLeft"] == 0.5).all()
+    assert (frame["choice"] != 0).all()
+    assert (frame["response_time"] > 0.05).all()
+    # reward responses are planted in dopamine
+    dopamine = frame[(frame["target_NM"] == "VTA-DA") & (frame["event"] == "feedback")]
+    means = dopamine.groupby("feedbackType")["response"].mean()
+    assert means[1] > means[-1] + 0.5
