@@ -84,13 +84,14 @@ def make_table(schema: TableSchema, frame: pd.DataFrame, notes: Mapping[str, Any
     if missing:
         raise SchemaViolation(f"table {schema.name} lacks {', '.join(sorted(missing))}")
     ordered = frame[schema.column_names]
-    if not _is_sorted(ordered, schema.key):
-        ordered = ordered.sort_values(list(schema.key), ignore_index=True, kind="stable")
     try:
+        if not _is_sorted(ordered, schema.key):
+            ordered = ordered.sort_values(list(schema.key), ignore_index=True, kind="stable")
         # an empty frame has no types to hold against the schema
         checked = ordered if ordered.empty else schema.pandera().validate(ordered, lazy=True)
         rows = pa.Table.from_pandas(checked, schema=schema.arrow(), preserve_index=False)
-    except (pandera.errors.SchemaErrors, pandera.errors.SchemaError, pa.ArrowException) as error:
+    except (pandera.errors.SchemaErrors, pandera.errors.SchemaError, pa.ArrowException, TypeError) as error:
+        # a key of mixed types cannot even be ordered
         raise SchemaViolation(f"table {schema.name}: {error}") from error
     return Table(schema, rows, dict(notes or {}))
 

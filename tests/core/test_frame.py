@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from iblnm_core.analyses.frame import modelling_frame, usable_trials
 from iblnm_core.parameters import ModellingParameters
 from iblnm_core.schemas import MODELLING_FRAME, RECORDINGS, TRIAL_REGRESSORS
-from iblnm_core.storage.tables import make_table
+from iblnm_core.storage.tables import SchemaViolation, make_table
 from iblnm_core.table_schema import Column, TableSchema
 
 DEFAULT = ModellingParameters()
@@ -152,3 +152,12 @@ def test_tables_are_in_the_order_of_their_key_whatever_order_they_came_in(rows):
     for order in (frame, frame.sort_values(["one", "two", "three"]), frame.iloc[::-1]):
         stored = make_table(schema, order).rows.to_pandas()
         assert list(stored.itertuples(index=False, name=None)) == expected
+
+
+@pytest.mark.parametrize("text", [1, 1.5, b"\xff", ["a"], {"a": 1}])
+def test_what_is_no_text_is_refused_in_a_column_of_texts(text):
+    schema = TableSchema("t", PurePosixPath("t.pqt"), "?", ("one",), (Column("one", "text", "?"),))
+    with pytest.raises(SchemaViolation, match="table t"):
+        make_table(schema, pd.DataFrame({"one": pd.Series(["a", text], dtype=object)}))
+    with pytest.raises(SchemaViolation, match="table t"):
+        make_table(schema, pd.DataFrame({"one": pd.Series(["a", None], dtype=object)}))
