@@ -9,9 +9,9 @@ import dagster as dg
 
 from iblnm_core.cohort.collect import COLLECTED
 from iblnm_core.root import root_path
-from iblnm_core.schemas import STAGE_LOGS
+from iblnm_core.schemas import LMM_OUTCOMES, STAGE_LOGS, TASK_LMM
 from iblnm_core.session.outputs import OUTPUTS
-from iblnm_dagster.assets.responses import modelling_frame
+from iblnm_dagster.assets.responses import modelling_frame, task_lmm
 from iblnm_dagster.assets.selection import selection
 from iblnm_dagster.assets.tables import build_collected_table, session_status, stage_logs
 from iblnm_dagster.assets.upstream import fibers, session_index, sessions, sessions_qc
@@ -61,6 +61,7 @@ def build_defs(
             session_status,
             selection,
             modelling_frame,
+            task_lmm,
         ],
         jobs=[
             dg.define_asset_job(
@@ -87,6 +88,7 @@ def build_defs(
                     "selection",
                     "recordings",
                     "modelling_frame",
+                    *(f"task_lmm/{schema.name}" for schema in (*TASK_LMM.values(), LMM_OUTCOMES)),
                 ],
                 description="Bring the collected tables, the standing of all sessions and the selection up to date.",
             ),

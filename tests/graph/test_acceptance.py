@@ -293,3 +293,21 @@ def test_the_frame_of_the_analyses_is_of_the_selected_recordings_alone(demo):
     dopamine = frame[(frame["target_NM"] == "VTA-DA") & (frame["event"] == "feedback")]
     means = dopamine.groupby("feedbackType")["response"].mean()
     assert means[1] > means[-1] + 0.5
+
+
+def test_the_model_of_the_task_finds_what_is_planted_and_says_why_where_it_cannot(demo):
+    _, root = demo
+    folder = root / "results" / "responses"
+    outcomes = pd.read_parquet(folder / "lmm_outcomes.pqt").set_index(["target_NM", "event"])
+    assert len(outcomes) == 15
+    # the fibre in the midline has no sides
+    assert set(outcomes.loc["DR-5HT", "status"]) == {"no_data"}
+    assert set(outcomes.drop("DR-5HT")["status"]) <= {"ok", "boundary"}
+    terms = pd.read_parquet(folder / "lmm_coefficients_early.pqt").set_index(["target_NM", "event", "term"])
+    assert set(terms.index.droplevel("term")) == set(outcomes.drop("DR-5HT").index)
+    reward = terms.loc[("VTA-DA", "feedback", "reward")]
+    assert reward["Coef."] > 1
+    assert reward["t_q_value"] < 0.01
+    assert terms.loc[("VTA-DA", "stimOn", "contrast"), "t_ci_lower"] > 0
+    few, plain = (terms[f"{kind}ci_upper"] - terms[f"{kind}ci_lower"] for kind in ("t_", ""))
+    assert (few >= plain - 1e-9).all()
