@@ -17,6 +17,7 @@ from iblphotometry.fpio import PhotometrySessionLoader
 
 from iblnm_core.cohort.status import Catalogue
 from iblnm_core.errors import ConfigurationError, MissingRawData, NotLoaded, SessionError
+from iblnm_core.identifiers import checked_eid
 from iblnm_core.notebook import stored
 from iblnm_core.notebook.error_log import exception_logger
 from iblnm_core.notebook.row import catalogue_row
@@ -137,8 +138,8 @@ class LoadedSession(PhotometrySessionLoader):  # type: ignore[misc]
 
     @property
     def h5_path(self) -> Path:
-        """The session file of the root."""
-        return session_folder(self.root_path) / f"{self.row['eid']}.h5"
+        """The session file of the root; ConfigurationError for what is no session id, such as a path."""
+        return session_folder(self.root_path) / f"{checked_eid(self.row['eid'])}.h5"
 
     @property
     def errors(self) -> list[dict[str, Any]]:

@@ -279,6 +279,14 @@ def test_another_sessions_file_and_unknown_groups_are_refused(here, session, cat
         session.load_h5(here.path / "nothing.h5")
 
 
+def test_an_id_that_is_a_path_leads_nowhere(tmp_path, here, catalogue):
+    session = PhotometrySession({**catalogue.iloc[0], "eid": f"../../../{tmp_path.name}/x"})
+    for method in (session.load_h5, session.save_h5):
+        with pytest.raises(errors.ConfigurationError, match="x"):
+            method()
+    assert not list(tmp_path.rglob("*.h5"))
+
+
 @pytest.mark.parametrize("missing", ["eid", "subject", "start_time"])
 def test_a_row_needs_id_subject_and_start(missing):
     row = {"eid": "6dc209b4-886a-433f-b1a3-3638a2e17637", "subject": "A", "start_time": pd.Timestamp("2025-01-01")}
