@@ -7,11 +7,12 @@ from typing import Any
 
 import dagster as dg
 
+from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.cohort.collect import COLLECTED
 from iblnm_core.root import root_path
-from iblnm_core.schemas import LMM_OUTCOMES, STAGE_LOGS, TASK_LMM
+from iblnm_core.schemas import STAGE_LOGS
 from iblnm_core.session.outputs import OUTPUTS
-from iblnm_dagster.assets.responses import modelling_frame, task_lmm
+from iblnm_dagster.assets.responses import build_analysis, modelling_frame
 from iblnm_dagster.assets.selection import selection
 from iblnm_dagster.assets.tables import build_collected_table, session_status, stage_logs
 from iblnm_dagster.assets.upstream import fibers, session_index, sessions, sessions_qc
@@ -61,7 +62,7 @@ def build_defs(
             session_status,
             selection,
             modelling_frame,
-            task_lmm,
+            *(build_analysis(name) for name in ANALYSES),
         ],
         jobs=[
             dg.define_asset_job(
@@ -88,7 +89,7 @@ def build_defs(
                     "selection",
                     "recordings",
                     "modelling_frame",
-                    *(f"task_lmm/{schema.name}" for schema in (*TASK_LMM.values(), LMM_OUTCOMES)),
+                    *(f"{name}/{schema.name}" for name, analysis in ANALYSES.items() for schema in analysis.tables),
                 ],
                 description="Bring the collected tables, the standing of all sessions and the selection up to date.",
             ),

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from iblnm_core.schemas.analyses import LMM_OUTCOMES, MODELLING_FRAME, RESPONSES, TASK_LMM
+from iblnm_core.schemas.analyses import MODELLING_FRAME, RESPONSES
 from iblnm_core.schemas.behaviour import PERFORMANCE, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS
 from iblnm_core.schemas.catalogue import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
+from iblnm_core.schemas.models import RESULTS
 from iblnm_core.schemas.recording import QC_PHOTOMETRY, VIDEO
 from iblnm_core.schemas.standing import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS, STAGE_LOGS
 from iblnm_core.table_schema import TableSchema
@@ -13,7 +14,6 @@ from iblnm_core.table_schema import TableSchema
 __all__ = [
     "ERRORS",
     "FIBERS",
-    "LMM_OUTCOMES",
     "MODELLING_FRAME",
     "PERFORMANCE",
     "QC_PHOTOMETRY",
@@ -26,7 +26,6 @@ __all__ = [
     "SESSION_STATUS",
     "STAGE_LOGS",
     "TABLES",
-    "TASK_LMM",
     "TRIALS",
     "TRIAL_REGRESSORS",
     "TRIAL_TIMING",
@@ -54,8 +53,7 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType(
             SELECTION,
             RECORDINGS,
             MODELLING_FRAME,
-            *TASK_LMM.values(),
-            LMM_OUTCOMES,
+            *(table for tables in RESULTS.values() for table in tables),
         )
     }
 )

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from iblnm_core.analyses.frame import modelling_frame as make_frame
-from iblnm_core.analyses.task_lmm import fit_task_models
-from iblnm_core.schemas import LMM_OUTCOMES, MODELLING_FRAME, RECORDINGS, RESPONSES, TASK_LMM, TRIAL_REGRESSORS
+from iblnm_core.analyses.registry import ANALYSES
+from iblnm_core.schemas import MODELLING_FRAME, RECORDINGS, RESPONSES, TRIAL_REGRESSORS
 from iblnm_core.storage.tables import Table, make_table, read_table
 from iblnm_dagster.assets.stored import column_schema, table_asset, table_result
 from iblnm_dagster.resources import RootResource
@@ -31,30 +31,34 @@ def modelling_frame(root: RootResource) -> dg.MaterializeResult[Table]:
     )
 
 
-@dg.multi_asset(
-    name="task_lmm",
-    specs=[
-        dg.AssetSpec(
-            ["task_lmm", schema.name],
-            deps=["modelling_frame"],
-            description=schema.description,
-            group_name="responses",
-            kinds={"parquet"},
-            code_version="1",
-            metadata={"dagster/column_schema": column_schema(schema)},
-        ).with_io_manager_key("table_io_manager")
-        for schema in (*TASK_LMM.values(), LMM_OUTCOMES)
-    ],
-)
-def task_lmm(root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
-    """Fit responses by contrast, side and outcome, for every target and event."""
-    opened = root.open()
-    columns = ["target_NM", "event", "subject", "contrast", "side", "feedbackType", "response"]
-    frame = read_table(opened.path, MODELLING_FRAME, columns=columns)
-    modelling = opened.parameters.modelling
-    models = fit_task_models(frame, coding=modelling.contrast_coding, levels=modelling.contrasts)
-    fitted = int(models.outcomes["status"].isin(["ok", "boundary"]).sum())
-    tables = {schema: getattr(models.tables, name) for name, schema in TASK_LMM.items()}
-    for schema, rows in {**tables, LMM_OUTCOMES: models.outcomes}.items():
-        result = table_result(make_table(schema, rows), rows=len(rows), groups=len(models.outcomes), fitted=fitted)
-        yield result._replace(asset_key=dg.AssetKey(["task_lmm", schema.name]))
+def build_analysis(name: str) -> dg.AssetsDefinition:
+    """Return the assets of one analysis: one per table, made together."""
+    analysis = ANALYSES[name]
+
+    @dg.multi_asset(
+        name=name,
+        specs=[
+            dg.AssetSpec(
+                [name, schema.name],
+                deps=["modelling_frame"],
+                description=schema.description,
+                group_name="responses",
+                kinds={"parquet"},
+                code_version="1",
+                metadata={"dagster/column_schema": column_schema(schema)},
+            ).with_io_manager_key("table_io_manager")
+            for schema in analysis.tables
+        ],
+    )
+    def analysed(root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
+        opened = root.open()
+        frame = read_table(opened.path, MODELLING_FRAME, columns=list(analysis.columns))
+        results = analysis.run(frame, opened.parameters.modelling)
+        outcomes = results[analysis.tables[-1].name]["status"]
+        counts = {"groups": len(outcomes), "with_result": int(outcomes.isin(["ok", "boundary"]).sum())}
+        for schema in analysis.tables:
+            table = make_table(schema, results[schema.name])
+            result = table_result(table, rows=table.rows.num_rows, **counts)
+            yield result._replace(asset_key=dg.AssetKey([name, schema.name]))
+
+    return analysed

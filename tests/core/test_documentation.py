@@ -134,7 +134,7 @@ def test_the_graph_in_the_readme_is_the_graph():
         for name in ("recordings", "selection")
     }
     chosen |= {(source, "modelling_frame") for source in ("recordings", "sizes", "regressors")}
-    chosen |= {("modelling_frame", "task_lmm")}
+    chosen |= {("modelling_frame", "analyses")}
     assert drawn == made | tables | upstream | chosen
 
 

@@ -40,7 +40,12 @@ FEW = ("enough_trials", InsufficientTrials("n_trials=60 < MIN_NTRIALS=90"))
 
 def test_as_planned_there_is_no_surprise():
     assert surprises(plan(None), EID, stored(), verdicts()) == []
-    assert surprises(plan("few_trials"), EID, stored("responses", "response_magnitudes", "task_performance"), verdicts(*FEW)) == []
+    assert (
+        surprises(
+            plan("few_trials"), EID, stored("responses", "response_magnitudes", "task_performance"), verdicts(*FEW)
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,11 @@ def test_the_verdicts_of_the_session(processed):
             "errors",
             "metadata",
             "performance",
-            *(f"photometry/{r}/{p}" for r in ("PPT", "SI") for p in ("bands", "magnitudes", "preprocessed", "qc", "responses")),
+            *(
+                f"photometry/{r}/{p}"
+                for r in ("PPT", "SI")
+                for p in ("bands", "magnitudes", "preprocessed", "qc", "responses")
+            ),
             "provenance",
             "trial_regressors",
             "trials",

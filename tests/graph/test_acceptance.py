@@ -15,6 +15,7 @@ from tests_support.paths import REPOSITORY
 
 from iblnm_core.notebook import PhotometrySessionGroup
 from iblnm_core.rules import RULES
+from iblnm_core.schemas.models import RESULTS
 from iblnm_dagster.instance import open_instance
 
 pytestmark = pytest.mark.graph
@@ -298,7 +299,7 @@ def test_the_frame_of_the_analyses_is_of_the_selected_recordings_alone(demo):
 def test_the_model_of_the_task_finds_what_is_planted_and_says_why_where_it_cannot(demo):
     _, root = demo
     folder = root / "results" / "responses"
-    outcomes = pd.read_parquet(folder / "lmm_outcomes.pqt").set_index(["target_NM", "event"])
+    outcomes = pd.read_parquet(folder / "task_lmm_outcomes.pqt").set_index(["target_NM", "event"])
     assert len(outcomes) == 15
     # the fibre in the midline has no sides
     assert set(outcomes.loc["DR-5HT", "status"]) == {"no_data"}
@@ -311,3 +312,19 @@ def test_the_model_of_the_task_finds_what_is_planted_and_says_why_where_it_canno
     assert terms.loc[("VTA-DA", "stimOn", "contrast"), "t_ci_lower"] > 0
     few, plain = (terms[f"{kind}ci_upper"] - terms[f"{kind}ci_lower"] for kind in ("t_", ""))
     assert (few >= plain - 1e-9).all()
+
+
+def test_all_analyses_have_results_and_say_how_every_group_came_out(demo):
+    _, root = demo
+    for name, schemas in RESULTS.items():
+        tables = {schema.name: pd.read_parquet(root / schema.path) for schema in schemas}
+        outcomes = tables[schemas[-1].name]
+        assert {"VTA-DA", "DR-5HT"} <= set(outcomes["target_NM"]), name
+        with_result = outcomes[outcomes["status"].isin(["ok", "boundary"])]
+        assert "VTA-DA" in set(with_result["target_NM"]), name
+        for schema in schemas[:-1]:
+            assert set(tables[schema.name]["target_NM"]) == set(with_result["target_NM"]), schema.name
+    movement = pd.read_parquet(root / "results" / "movement_encoding" / "loso_cv_model_comparison.pqt")
+    # contrast is planted in the responses to the stimulus
+    gains = movement[movement["target_NM"] == "VTA-DA"]["centred_delta_r2_contrast"]
+    assert gains.mean() > 0.02

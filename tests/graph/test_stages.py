@@ -118,7 +118,9 @@ def test_logs_by_stage_are_the_errors_by_stage(world):
     errors = world.table("metadata/errors")
     logs = {stage: world.table(f"metadata/{stage}_log") for stage in STAGE_LOGS}
     assert list(logs["photometry"].columns[:4]) == ["eid", "error_type", "error_message", "traceback"]
-    assert {stage: set(rows["stage"]) <= {stage, "all"} for stage, rows in logs.items()} == dict.fromkeys(STAGE_LOGS, True)
+    assert {stage: set(rows["stage"]) <= {stage, "all"} for stage, rows in logs.items()} == dict.fromkeys(
+        STAGE_LOGS, True
+    )
     assert sum(map(len, logs.values())) == len(errors)
     assert logs["wheel"]["error_type"].tolist() == ["MissingExtractedData"]
     assert logs["wheel"]["eid"].tolist() == [world.no_wheel]

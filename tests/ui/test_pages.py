@@ -76,8 +76,8 @@ def test_the_graph_shows_every_asset(reader):
     assert {"session_index", "trials", "video_qc", "session_status"} <= set(names)
     reader.open("/asset-groups")
     arrows = reader.page.locator("button:has([aria-label=arrow_drop_down][style*=rotate])")
-    # the last of the three groups
-    arrows.nth(2).wait_for()
+    # the last of the four groups
+    arrows.nth(3).wait_for()
     for arrow in arrows.all():
         arrow.click()
     for name in names:

@@ -1,0 +1,276 @@
+"""Schemas of the results of cohort analyses: models of responses, and how every group came out."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from types import MappingProxyType
+
+from iblnm_core.table_schema import Column, TableSchema
+
+_TARGET = Column("target_NM", "text", "target label such as VTA-DA")
+_EVENT = Column("event", "text", "stimOn, firstMovement or feedback")
+_N_TRIALS = Column("n_trials", "integer", "trials that were fitted", "trials")
+_N_SUBJECTS = Column("n_subjects", "integer", "mice that they are of", "mice")
+
+
+def _intervals(of: str) -> tuple[Column, ...]:
+    """Return the columns of both 95 % intervals of an estimate; null where a mouse's own effect has none."""
+    return (
+        Column("ci_lower", "number", f"lower end of the plain interval of {of}", "z", nullable=True),
+        Column("ci_upper", "number", f"upper end of the plain interval of {of}", "z", nullable=True),
+        Column("t_ci_lower", "number", "lower end of the interval that suits few mice", "z", nullable=True),
+        Column("t_ci_upper", "number", "upper end of the interval that suits few mice", "z", nullable=True),
+        Column("df", "number", "degrees of freedom of the interval that suits few mice", nullable=True),
+    )
+
+
+def _false_discovery(of: str) -> tuple[Column, ...]:
+    """Return the columns of the false discovery rates of a table's plain and t-based p-values."""
+    return (
+        Column("q_value", "number", f"false discovery rate over all {of}, of the plain p-values", nullable=True),
+        Column("t_q_value", "number", f"false discovery rate over all {of}, of the t-based p-values", nullable=True),
+    )
+
+
+def _lmm(name: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...]) -> TableSchema:
+    path = PurePosixPath(f"results/responses/{name}.pqt")
+    return TableSchema(name, path, description, ("target_NM", "event", *key), (_TARGET, _EVENT, *columns))
+
+
+LMM_COEFFICIENTS = _lmm(
+    "lmm_coefficients_early",
+    "Mixed model of the task: fixed effects, one row per target, event and term.",
+    ("term",),
+    (
+        Column("term", "text", "term of the model, such as contrast:reward"),
+        Column("Coef.", "number", "estimate", "z"),
+        Column("Std.Err.", "number", "its standard error (generalised least squares)", "z"),
+        Column("z", "number", "estimate over standard error"),
+        Column("P>|z|", "number", "two-sided, normal"),
+        Column("P>|t|", "number", "two-sided, with `df` degrees of freedom"),
+        Column("observed_Std.Err.", "number", "standard error of the observed Hessian", "z", nullable=True),
+        *_intervals("the estimate"),
+        *_false_discovery("rows"),
+    ),
+)
+
+LMM_VARIANCE = _lmm(
+    "lmm_variance_explained_early",
+    "Mixed model of the task: how much of the variance of responses it explains, one row per target and event.",
+    (),
+    (
+        Column("marginal", "number", "share of the fixed effects"),
+        Column("conditional", "number", "share of fixed effects and mice"),
+        Column("residual_variance", "number", "of trials", "z²"),
+        Column("subject_variance", "number", "of mice", "z²"),
+        Column("log_likelihood", "number", "restricted; natural logarithm"),
+        _N_TRIALS,
+        _N_SUBJECTS,
+        Column("coding", "text", "how contrast is coded"),
+        Column("random_effects", "text", "what differs between mice: 1 (the intercept), or contrast too"),
+        Column("contrast_centre", "number", "mean of the coded contrast, which was subtracted"),
+    ),
+)
+
+LMM_PREDICTIONS = _lmm(
+    "lmm_predictions_early",
+    "Mixed model of the task: predicted responses, one row per target, event, side, outcome and contrast.",
+    ("side", "reward", "contrast"),
+    (
+        Column("contrast", "number", "unsigned stimulus contrast", "%"),
+        Column("side", "text", "contra or ipsi"),
+        Column("reward", "text", "correct or incorrect"),
+        Column("predicted", "number", "by the fixed effects", "z"),
+        *_intervals("the prediction"),
+    ),
+)
+
+LMM_MEANS = _lmm(
+    "lmm_emm_early",
+    "Mixed model of the task: estimated marginal means, one row per target, event, factor and level.",
+    ("factor", "level"),
+    (
+        Column("factor", "text", "reward, side or contrast"),
+        Column("level", "text", "level of the factor"),
+        Column("mean", "number", "with the other factors as `reference` says", "z"),
+        *_intervals("the mean"),
+        Column("reference", "text", "balanced (in the middle of their levels) or sample (their mean)"),
+    ),
+)
+
+LMM_SLOPES = _lmm(
+    "lmm_contrast_slopes_early",
+    "Mixed model of the task: effect of contrast by outcome, one row per target, event and outcome, and mouse where slopes differ.",
+    ("reward", "type", "subject"),
+    (
+        Column("reward", "text", "correct or incorrect"),
+        Column("slope", "number", "per unit of the coded contrast", "z"),
+        *_intervals("the slope"),
+        Column("type", "text", "population or subject"),
+        Column("subject", "text", "the mouse; null for the population", nullable=True),
+    ),
+)
+
+LMM_INTERACTIONS = _lmm(
+    "lmm_interactions_early",
+    "Mixed model of the task: effect of one factor at the levels of another, one row per target, event, pair and level.",
+    ("effect_of", "at", "x_level"),
+    (
+        Column("effect_of", "text", "the factor whose effect it is"),
+        Column("at", "text", "the other factor"),
+        Column("x_level", "text", "its level"),
+        Column("effect", "number", "of the factor at that level", "z"),
+        *_intervals("the effect"),
+        Column("p_interaction", "number", "of the interaction of the two; plain"),
+        Column("t_p_interaction", "number", "of the interaction of the two; t-based"),
+        *_false_discovery("rows"),
+    ),
+)
+
+
+def _result(folder: str, name: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...]) -> TableSchema:
+    path = PurePosixPath(f"results/{folder}/{name}.pqt")
+    return TableSchema(name, path, description, ("target_NM", "event", *key), (_TARGET, _EVENT, *columns))
+
+
+_Q_VALUE = Column("q_value", "number", "false discovery rate over all rows", nullable=True)
+
+ANOVA = _result(
+    "responses",
+    "anova_subject_means",
+    "Analysis of variance of the means by mouse, contrast, side and outcome: one row per target, event and effect.",
+    ("Source",),
+    (
+        Column("Source", "text", "effect, such as contrast:side"),
+        Column("F", "number", "its F value; null without error", nullable=True),
+        Column("Num DF", "number", "degrees of freedom of the effect"),
+        Column("Den DF", "number", "degrees of freedom of its error"),
+        Column("Pr(>F)", "number", "p-value", nullable=True),
+        _Q_VALUE,
+        Column("method", "text", "rm (within mice, balanced), or block (mice as blocks, unbalanced)"),
+        _N_SUBJECTS,
+        Column("n_cells", "integer", "means that were analysed", "means"),
+    ),
+)
+
+CONTRAST_CODING = _result(
+    "responses",
+    "contrast_coding_comparison",
+    "The model of the task with contrast coded in several ways: one row per target, event and coding.",
+    ("coding",),
+    (
+        Column("coding", "text", "log, linear or rank"),
+        Column("R2_marginal", "number", "share of variance of the fixed effects"),
+        Column("AIC", "number", "Akaike's criterion, by maximum likelihood; smaller is better"),
+        Column("BIC", "number", "the Bayesian criterion; smaller is better"),
+        _N_TRIALS,
+        _N_SUBJECTS,
+    ),
+)
+
+_TIMING = Column("timing_col", "text", "log_reaction_time or log_movement_time")
+_SCORES = {
+    "r2_full": "R² of contrast, side, outcome and timing",
+    "r2_drop_contrast": "R² without contrast",
+    "r2_drop_timing": "R² without timing",
+    "delta_r2_contrast": "what contrast adds: r2_full minus r2_drop_contrast",
+    "delta_r2_timing": "what timing adds: r2_full minus r2_drop_timing",
+}
+
+MOVEMENT_LOSO = _result(
+    "movement_encoding",
+    "loso_cv_model_comparison",
+    "How well contrast and timing predict the responses of a mouse left out of the fit: one row per target, timing and mouse.",
+    ("timing_col", "subject"),
+    (
+        _TIMING,
+        Column("subject", "text", "the mouse that was left out"),
+        Column("n_trials", "integer", "its trials", "trials"),
+        *(Column(name, "number", text) for name, text in _SCORES.items()),
+        *(Column(f"centred_{name}", "number", f"{text}; both sides centred") for name, text in _SCORES.items()),
+    ),
+)
+
+TIMING_SLOPES = _result(
+    "movement_encoding",
+    "per_contrast_slopes",
+    "How responses go with the timing of movements, at each contrast: one row per target, contrast and timing.",
+    ("contrast", "timing_col"),
+    (
+        Column("contrast", "number", "unsigned stimulus contrast", "%"),
+        _TIMING,
+        Column("timing_coef", "number", "per tenfold time", "z"),
+        Column("timing_se", "number", "its standard error", "z"),
+        Column("timing_p", "number", "two-sided, normal"),
+        _Q_VALUE,
+        Column("r2_marginal", "number", "share of variance of the fixed effects"),
+        _N_TRIALS,
+        _N_SUBJECTS,
+    ),
+)
+
+WHEEL_LMM = _result(
+    "movement_encoding",
+    "wheel_lmm",
+    "Whether the response tells how the mouse will move, at each contrast: one row per target, contrast and variable.",
+    ("contrast", "dv"),
+    (
+        Column("contrast", "number", "unsigned stimulus contrast", "%"),
+        Column("dv", "text", "reaction_time (s), movement_time (s) or peak_velocity (rad/s)"),
+        Column("delta_r2", "number", "what the response adds to the marginal R²"),
+        Column("base_r2_marginal", "number", "marginal R² of sides and choices"),
+        Column("full_r2_marginal", "number", "the same with the response"),
+        Column("lrt_chi2", "number", "likelihood ratio, one degree of freedom"),
+        Column("lrt_pvalue", "number", "its p-value"),
+        Column("lrt_qvalue", "number", "its false discovery rate over all rows"),
+        Column("nm_coefficient", "number", "of the response, in units of dv per z"),
+        Column("nm_pvalue", "number", "two-sided, normal", nullable=True),
+        Column("nm_qvalue", "number", "its false discovery rate over all rows", nullable=True),
+        _N_TRIALS,
+        _N_SUBJECTS,
+    ),
+)
+
+
+def _outcomes(analysis: str, what: str) -> TableSchema:
+    """Return the schema of the outcomes of an analysis: one row per group, whether a result came out or why not."""
+    return TableSchema(
+        f"{analysis}_outcomes",
+        PurePosixPath(f"results/responses/{analysis}_outcomes.pqt"),
+        f"{what}: how every group came out, or why it has no result.",
+        ("target_NM", "event", "contrast", "variable"),
+        (
+            Column("analysis", "text", "the analysis"),
+            _TARGET,
+            _EVENT,
+            Column("contrast", "number", "when the group is of one contrast", "%", nullable=True),
+            Column("variable", "text", "when there are several: variable, coding or family", nullable=True),
+            Column("status", "text", "ok, boundary (no variance between mice), or why there is no result"),
+            _N_TRIALS,
+            _N_SUBJECTS,
+            Column("detail", "text", "what else to know", nullable=True),
+        ),
+        unique=False,
+    )
+
+
+RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
+    {
+        name: (*tables, _outcomes(name, what))
+        for name, what, tables in (
+            (
+                "task_lmm",
+                "Mixed model of responses by contrast, side and outcome",
+                (LMM_COEFFICIENTS, LMM_VARIANCE, LMM_PREDICTIONS, LMM_MEANS, LMM_SLOPES, LMM_INTERACTIONS),
+            ),
+            ("response_anova", "Analysis of variance of mean responses", (ANOVA,)),
+            ("contrast_coding", "Codings of the contrast compared", (CONTRAST_CODING,)),
+            (
+                "movement_encoding",
+                "Responses by contrast and by the timing of movements",
+                (MOVEMENT_LOSO, TIMING_SLOPES),
+            ),
+            ("wheel_lmm", "Mixed models of movements by the response", (WHEEL_LMM,)),
+        )
+    }
+)
+"""Tables of every analysis by its name; the last has the outcomes."""
