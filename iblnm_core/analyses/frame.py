@@ -89,7 +89,7 @@ def modelling_frame(
 
 def _places(sessions: pd.Index, table: pd.DataFrame, key: str, rows: pd.DataFrame) -> NDArray[np.intp]:
     """Return, for each of some rows, the place of its session and key in a table; -1 where the table has none."""
-    span = 1 + max(int(table[key].max()), int(rows[key].max())) if len(table) and len(rows) else 1
+    span = 1 + max((int(part[key].max()) for part in (table, rows) if len(part)), default=0)
     in_table, in_rows = (sessions.get_indexer(pd.Index(part["eid"])) for part in (table, rows))
     known = np.flatnonzero(in_table >= 0)
     numbers = pd.Index(in_table[known] * span + table[key].to_numpy()[known])

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iblnm_core.analyses.frame import modelling_frame, usable_trials
+from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.parameters import ModellingParameters
-from iblnm_core.schemas import MODELLING_FRAME, RECORDINGS, TRIAL_REGRESSORS
+from iblnm_core.schemas import MODELLING_FRAME, RECORDINGS, RESPONSES, TRIAL_REGRESSORS
 from iblnm_core.storage.tables import SchemaViolation, make_table
 from iblnm_core.table_schema import Column, TableSchema
 
@@ -161,3 +162,26 @@ def test_what_is_no_text_is_refused_in_a_column_of_texts(text):
         make_table(schema, pd.DataFrame({"one": pd.Series(["a", text], dtype=object)}))
     with pytest.raises(SchemaViolation, match="table t"):
         make_table(schema, pd.DataFrame({"one": pd.Series(["a", None], dtype=object)}))
+
+
+@pytest.mark.parametrize("empty", ["responses", "regressors", "recordings"])
+def test_without_one_of_the_tables_there_are_no_rows(empty):
+    tables = {
+        "responses": responses_of("s1"),
+        "regressors": pd.concat([regressors_of("s1"), regressors_of("s2")], ignore_index=True),
+        "recordings": recordings_of(("s1", 0, "l"), ("s1", 1, "r"), ("s2", 0, "l")),
+    }
+    frame = modelling_frame(*{**tables, empty: tables[empty].iloc[:0]}.values(), DEFAULT)
+    assert frame.empty
+    make_table(MODELLING_FRAME, frame)
+
+
+def test_tables_as_they_are_stored_when_nothing_was_computed_yet():
+    empty = [schema.arrow().empty_table().to_pandas() for schema in (RESPONSES, TRIAL_REGRESSORS, RECORDINGS)]
+    frame = modelling_frame(*empty, DEFAULT)
+    make_table(MODELLING_FRAME, frame)
+    for name, analysis in ANALYSES.items():
+        results = analysis.run(frame[list(analysis.columns)], DEFAULT)
+        assert set(results) == {schema.name for schema in analysis.tables}, name
+        for schema in analysis.tables:
+            assert make_table(schema, results[schema.name]).rows.num_rows == 0
