@@ -51,7 +51,7 @@ def compare_contrast_codings(
     outcomes: list[Outcome] = []
     for target, event, of_group in task_groups(trials):
         usable = complete_trials(of_group)
-        obstacle = usable.obstacle()
+        obstacle = usable.obstacle
         cells = None if obstacle else _Cells(usable)
         for coding in codings:
             outcome = Outcome(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from iblnm_core.analyses.coding import Array, deviation_reward, deviation_side
 from iblnm_core.analyses.outcomes import Status
-from iblnm_core.errors import MissingPrerequisite
+from iblnm_core.analyses.rows import complete_rows, require
 
 TERMS = (
     "Intercept",
@@ -40,8 +40,10 @@ class TaskTrials:
     side, reward : ndarray of float64, (n,)
         Deviation codes.
     response : ndarray of float64, (n,)
-    n_dropped : int
-        Trials that were left out as something of them is not known.
+    obstacle : Status or None
+        Why the task cannot be modelled, if it cannot.
+    note : str or None
+        What the reader should know of trials left out.
     """
 
     subject_names: tuple[str, ...]
@@ -50,7 +52,8 @@ class TaskTrials:
     side: Array
     reward: Array
     response: Array
-    n_dropped: int
+    obstacle: Status | None
+    note: str | None
 
     @property
     def n_trials(self) -> int:
@@ -61,23 +64,6 @@ class TaskTrials:
     def n_subjects(self) -> int:
         """Number of subjects that have any."""
         return len(self.subject_names)
-
-    @property
-    def note(self) -> str | None:
-        """What the reader should know of trials left out."""
-        return f"{self.n_dropped} incomplete trials left out" if self.n_dropped else None
-
-    def obstacle(self) -> Status | None:
-        """Return why the task cannot be modelled, if it cannot."""
-        if self.n_trials == 0:
-            return Status.NO_DATA
-        if self.n_subjects < MINIMUM_SUBJECTS:
-            return Status.TOO_FEW_SUBJECTS
-        if np.ptp(self.side) == 0 or np.ptp(self.reward) == 0:
-            return Status.SINGLE_LEVEL
-        if np.ptp(self.response) == 0:
-            return Status.CONSTANT_RESPONSE
-        return None
 
 
 def complete_trials(trials: pd.DataFrame) -> TaskTrials:
@@ -93,23 +79,21 @@ def complete_trials(trials: pd.DataFrame) -> TaskTrials:
     MissingPrerequisite
         When one of the columns is not there.
     """
-    absent = [name for name in TRIAL_COLUMNS if name not in trials.columns]
-    if absent:
-        raise MissingPrerequisite(f"trials have no column {', '.join(absent)}; expected {', '.join(TRIAL_COLUMNS)}")
-    response = trials["response"].to_numpy(np.float64, na_value=np.nan)
-    contrast = trials["contrast"].to_numpy(np.float64, na_value=np.nan)
-    side = deviation_side(trials["side"])
-    known = np.isfinite(response) & np.isfinite(contrast) & np.isfinite(side)
-    known &= trials["subject"].notna().to_numpy() & trials["feedbackType"].notna().to_numpy()
-    subjects, names = pd.factorize(trials["subject"].to_numpy(object)[known], sort=True)
+    require(trials, TRIAL_COLUMNS)
+    usable = complete_rows(
+        trials, TRIAL_COLUMNS[1:], minimum_subjects=MINIMUM_SUBJECTS, two_levels=("side", "feedbackType")
+    )
+    rows = usable.rows
+    subjects, names = pd.factorize(rows["subject"].to_numpy(object), sort=True)
     return TaskTrials(
         subject_names=tuple(str(name) for name in names),
         subjects=subjects.astype(np.intp),
-        contrast=contrast[known],
-        side=side[known],
-        reward=deviation_reward(trials["feedbackType"])[known],
-        response=response[known],
-        n_dropped=int((~known).sum()),
+        contrast=rows["contrast"].to_numpy(np.float64),
+        side=deviation_side(rows["side"]),
+        reward=deviation_reward(rows["feedbackType"]),
+        response=rows["response"].to_numpy(np.float64),
+        obstacle=usable.obstacle,
+        note=usable.detail,
     )
 
 
@@ -151,9 +135,7 @@ def task_groups(trials: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]
     MissingPrerequisite
         When one of them is not there.
     """
-    absent = [name for name in ("target_NM", "event") if name not in trials.columns]
-    if absent:
-        raise MissingPrerequisite(f"trials have no column {', '.join(absent)}; groups are target_NM and event")
+    require(trials, ("target_NM", "event"))
     labels = trials["event"].map(event_label)
     groups = {(str(key[0]), str(key[1])): rows for key, rows in trials.groupby(["target_NM", labels], observed=True)}
     for target, event in sorted(groups, key=_in_order):

@@ -143,7 +143,7 @@ def fit_task_model(
     outcome = Outcome(
         ANALYSIS, target_NM, event_label(event), Status.OK, usable.n_trials, usable.n_subjects, detail=usable.note
     )
-    if obstacle := usable.obstacle():
+    if obstacle := usable.obstacle:
         return TaskModel(make_tables({}), replace(outcome, status=obstacle))
     try:
         coded = code_contrast(usable.contrast, coding, levels)

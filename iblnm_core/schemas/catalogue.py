@@ -7,6 +7,13 @@ from iblnm_core.table_schema import Column, TableSchema
 
 _DATASETS = Column("datasets", "texts", "paths of the listed datasets below the session folder")
 
+_PLANNED_BLOCKS = Column(
+    "planned_blocks",
+    "text",
+    "the task's plan of its blocks, JSON: lengths in trials, and the two probabilities; null when unknown",
+    nullable=True,
+)
+
 _PROVENANCE_OF_NAMES = (
     Column("filled_regions", "texts", "regions that the source left blank and another dataset knew, as `ROI: region`"),
     Column(
@@ -47,12 +54,7 @@ SESSION_INDEX = TableSchema(
         ),
         Column("qc", "text", "outcome of quality control", nullable=True),
         Column("extended_qc", "text", "extended quality control, JSON; null when the source has none", nullable=True),
-        Column(
-            "planned_blocks",
-            "text",
-            "the task's plan of its blocks, JSON: lengths in trials, and the two probabilities; null when unknown",
-            nullable=True,
-        ),
+        _PLANNED_BLOCKS,
         Column(
             "remote",
             "texts",
@@ -105,12 +107,7 @@ SESSIONS = TableSchema(
         Column(
             "duplicate_of", "text", "session of the same subject and day that is used instead of this", nullable=True
         ),
-        Column(
-            "planned_blocks",
-            "text",
-            "the task's plan of its blocks, JSON: lengths in trials, and the two probabilities; null when unknown",
-            nullable=True,
-        ),
+        _PLANNED_BLOCKS,
         Column(
             "invalid_extended_qc", "texts", "keys of the extended quality control that mean nothing, and what was found"
         ),

@@ -31,12 +31,13 @@ def _false_discovery(of: str) -> tuple[Column, ...]:
     )
 
 
-def _lmm(name: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...]) -> TableSchema:
-    path = PurePosixPath(f"results/responses/{name}.pqt")
+def _result(folder: str, name: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...]) -> TableSchema:
+    path = PurePosixPath(f"results/{folder}/{name}.pqt")
     return TableSchema(name, path, description, ("target_NM", "event", *key), (_TARGET, _EVENT, *columns))
 
 
-LMM_COEFFICIENTS = _lmm(
+LMM_COEFFICIENTS = _result(
+    "responses",
     "lmm_coefficients_early",
     "Mixed model of the task: fixed effects, one row per target, event and term.",
     ("term",),
@@ -53,7 +54,8 @@ LMM_COEFFICIENTS = _lmm(
     ),
 )
 
-LMM_VARIANCE = _lmm(
+LMM_VARIANCE = _result(
+    "responses",
     "lmm_variance_explained_early",
     "Mixed model of the task: how much of the variance of responses it explains, one row per target and event.",
     (),
@@ -71,7 +73,8 @@ LMM_VARIANCE = _lmm(
     ),
 )
 
-LMM_PREDICTIONS = _lmm(
+LMM_PREDICTIONS = _result(
+    "responses",
     "lmm_predictions_early",
     "Mixed model of the task: predicted responses, one row per target, event, side, outcome and contrast.",
     ("side", "reward", "contrast"),
@@ -84,7 +87,8 @@ LMM_PREDICTIONS = _lmm(
     ),
 )
 
-LMM_MEANS = _lmm(
+LMM_MEANS = _result(
+    "responses",
     "lmm_emm_early",
     "Mixed model of the task: estimated marginal means, one row per target, event, factor and level.",
     ("factor", "level"),
@@ -97,7 +101,8 @@ LMM_MEANS = _lmm(
     ),
 )
 
-LMM_SLOPES = _lmm(
+LMM_SLOPES = _result(
+    "responses",
     "lmm_contrast_slopes_early",
     "Mixed model of the task: effect of contrast by outcome, one row per target, event and outcome, and mouse where slopes differ.",
     ("reward", "type", "subject"),
@@ -110,7 +115,8 @@ LMM_SLOPES = _lmm(
     ),
 )
 
-LMM_INTERACTIONS = _lmm(
+LMM_INTERACTIONS = _result(
+    "responses",
     "lmm_interactions_early",
     "Mixed model of the task: effect of one factor at the levels of another, one row per target, event, pair and level.",
     ("effect_of", "at", "x_level"),
@@ -125,11 +131,6 @@ LMM_INTERACTIONS = _lmm(
         *_false_discovery("rows"),
     ),
 )
-
-
-def _result(folder: str, name: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...]) -> TableSchema:
-    path = PurePosixPath(f"results/{folder}/{name}.pqt")
-    return TableSchema(name, path, description, ("target_NM", "event", *key), (_TARGET, _EVENT, *columns))
 
 
 _Q_VALUE = Column("q_value", "number", "false discovery rate over all rows", nullable=True)

@@ -169,7 +169,7 @@ def test_worked_incomplete_trials():
     trials = toy_t3()
     trials.loc[0, "response"] = np.nan
     found = model(trials)
-    assert (found.outcome.n_trials, found.outcome.detail) == (71, "1 incomplete trials left out")
+    assert (found.outcome.n_trials, found.outcome.detail) == (71, "1 of 72 trials left out for response")
     table = found.tables.coefficients.set_index("term")
     names = ["Intercept", "contrast", "side", "reward", "contrast:reward"]
     close(table.loc[names, "Coef."], [1.00509889, 0.24955112, 0.29998587, 0.51169857, 0.10613991])
@@ -193,18 +193,22 @@ def test_subjects_without_differences_are_at_the_boundary():
 
 
 BROKEN = {
-    Status.NO_DATA: lambda trials: trials.assign(response=np.nan),
     Status.TOO_FEW_SUBJECTS: lambda trials: trials.assign(subject="m1"),
     Status.SINGLE_LEVEL: lambda trials: trials.assign(side="contra"),
     Status.CONSTANT_RESPONSE: lambda trials: trials.assign(response=0.1),
     Status.SINGULAR_DESIGN: lambda trials: trials[(trials["side"] == "contra") | (trials["contrast"] == 25)],
     Status.MISSING_INPUT: lambda trials: trials.assign(contrast=trials["contrast"] / 2),
 }
+OTHERS = [
+    (Status.NO_DATA, lambda trials: trials[:0]),
+    (Status.MISSING_INPUT, lambda trials: trials.assign(side=None)),
+    (Status.MISSING_INPUT, lambda trials: trials.assign(response=np.nan)),
+]
 
 
-@pytest.mark.parametrize("status", BROKEN)
-def test_what_cannot_be_fitted_says_why(status):
-    found = model(BROKEN[status](toy_t3()), coding="rank")
+@pytest.mark.parametrize(("status", "broken"), [*BROKEN.items(), *OTHERS])
+def test_what_cannot_be_fitted_says_why(status, broken):
+    found = model(broken(toy_t3()), coding="rank")
     assert found.outcome.status == status
     for name, columns in COLUMNS.items():
         table = getattr(found.tables, name)

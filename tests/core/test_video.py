@@ -41,8 +41,8 @@ def test_length_differs_by_less_than_two_minutes_either_way(discrepancy, fails):
 
 
 def test_an_unknown_length_passes():
-    check_length(camera_quality(np.array([10.0, 3610.0])), None, DEFAULT)
-    check_length(camera_quality(np.array([])), 3600.0, DEFAULT)
+    assert check_length(camera_quality(np.array([10.0, 3610.0])), None, DEFAULT) is None
+    assert check_length(camera_quality(np.array([])), 3600.0, DEFAULT) is None
 
 
 def test_interval_and_rate():

@@ -302,7 +302,7 @@ def test_the_model_of_the_task_finds_what_is_planted_and_says_why_where_it_canno
     outcomes = pd.read_parquet(folder / "task_lmm_outcomes.pqt").set_index(["target_NM", "event"])
     assert len(outcomes) == 15
     # the fibre in the midline has no sides
-    assert set(outcomes.loc["DR-5HT", "status"]) == {"no_data"}
+    assert set(outcomes.loc["DR-5HT", "status"]) == {"missing_input"}
     assert set(outcomes.drop("DR-5HT")["status"]) <= {"ok", "boundary"}
     terms = pd.read_parquet(folder / "lmm_coefficients_early.pqt").set_index(["target_NM", "event", "term"])
     assert set(terms.index.droplevel("term")) == set(outcomes.drop("DR-5HT").index)
