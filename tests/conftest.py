@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests_support.paths import REPOSITORY
+
+# how fast examples come says how busy the machine is, and nothing about the code
+settings.register_profile("iblnm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("iblnm")
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,8 @@ NOT_SET = "NOT_SET"
 
 _ERROR_SCORE = -1.0
 _FEWEST_FRAMES = 2
+_SHORTEST_INTERVAL_S = 1e-6
+"""No camera is faster: frames closer than this tell no frame rate."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def camera_quality(times: NDArray[np.float64]) -> CameraQuality:
     known = times[np.isfinite(times)]
     first, last = (float(known[0]), float(known[-1])) if len(known) else (np.nan, np.nan)
     regular = intervals if not n_stray else intervals[intervals > 0]
-    interval = float(np.median(regular)) if len(regular) else np.nan
+    median = float(np.median(regular)) if len(regular) else np.nan
+    interval = median if median > _SHORTEST_INTERVAL_S else np.nan
     missing = float(np.maximum(np.rint(regular / interval) - 1, 0).sum() / len(intervals)) if len(regular) else np.nan
     return CameraQuality(len(times), n_stray, first, last, interval, 1 / interval, missing)
 

@@ -71,6 +71,12 @@ def test_any_times_are_measured_and_those_that_do_not_follow_are_counted(times):
         assert errors[0].measured == stray
 
 
+def test_frames_at_one_moment_tell_no_rate():
+    quality = camera_quality(np.array([0, 1, 0, 2.22507386e-309, 0, 2.22507386e-309]))
+    assert np.isnan([quality.frame_interval_s, quality.frame_rate_hz, quality.dropped_frame_fraction]).all()
+    assert quality.n_stray_frames == 2
+
+
 def test_times_of_another_shape_are_no_camera_times():
     with pytest.raises(CorruptDataset, match=r"shape \(2, 3\)"):
         camera_quality(np.zeros((2, 3)))
