@@ -4,19 +4,15 @@ Run `python benchmarks/mixed_model.py`; one core, about two minutes. Prints a ta
 """
 
 import json
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "tests"))
-
-from tests_support.cohorts import SUBJECT_SD, TERMS, coverage  # noqa: E402 - after the path is there
-
-from iblnm_core.analyses.mixed_model import SubjectSums, fit_random_intercept  # noqa: E402 - as above
+from iblnm_core.analyses.mixed_model import SubjectSums, fit_random_intercept
+from iblnm_core.analyses.task_design import TERMS
+from iblnm_core.demo.simulated_trials import SUBJECT_SD, coverage
 
 RESULTS = Path(__file__).parent / "results" / "mixed_model.json"
 N_COHORTS = 6000

@@ -60,7 +60,8 @@ def _table_blocks(table: TableSchema) -> Iterator[str]:
     if table.columns == ERRORS.columns and table is not ERRORS:
         yield f"Columns as in `{ERRORS.path}`."
         return
-    rows = [(f"`{c.name}`", KINDS[c.kind], c.unit, "yes" if c.nullable else "no", c.description) for c in table.columns]
+    columns = [*table.columns, *([] if table.features is None else [table.features])]
+    rows = [(f"`{c.name}`", KINDS[c.kind], c.unit, "yes" if c.nullable else "no", c.description) for c in columns]
     yield _markdown_table(("Column", "Type", "Unit", "Null", "Meaning"), rows)
 
 

@@ -131,6 +131,21 @@ class MagnitudeParameters:
     """Start (included) and end (excluded) relative to the event."""
     early_window_s: tuple[float, float] = (0.1, 0.35)
     """The response is its mean over this window."""
+    pre_event_window_s: tuple[float, float] = (-0.4, -0.1)
+    """What came before the event is the mean over this window, of everything that was recorded."""
+
+
+@dataclass(frozen=True)
+class VectorParameters:
+    """Response vectors of recordings, and the matrix of them."""
+
+    trials: Literal["modelled", "all"] = "modelled"
+    """Those that models use, or all, whatever the block and whether a choice was made."""
+    events: tuple[str, ...] = ("stimOn_times", "feedback_times")
+    minimum_trials: int = 1
+    """A condition with fewer trials has no value."""
+    largest_missing_share: float = 0.3
+    """Conditions without value in more of the recordings (0-1) are left out of analyses of the matrix."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +226,7 @@ class SelectionParameters:
 
 @dataclass(frozen=True)
 class ModellingParameters:
-    """What cohort analyses of responses take from trials."""
+    """Which trials cohort analyses of responses use, and from where their sides are seen."""
 
     blocks: Literal["unbiased", "all"] = "unbiased"
     """Trials of the unbiased block only, or of all blocks."""
@@ -219,9 +234,27 @@ class ModellingParameters:
     """Trials that were over sooner, or just then, are left out."""
     unknown_hemisphere: Literal["left_out", "left"] = "left_out"
     """A fibre of unknown side has no contra and ipsi, or counts as one on the left."""
+
+
+@dataclass(frozen=True)
+class AnalysisParameters:
+    """Models and tests of cohort analyses."""
+
     contrast_coding: Literal["log", "linear", "rank", "log2"] = "rank"
     contrasts: tuple[float, ...] = (0.0, 6.25, 12.5, 25.0, 100.0)
     """Contrasts of the task, percent; ranks count among these."""
+    minimum_recording_trials: int = 50
+    """A recording with fewer complete trials has no model of its own."""
+    donors_of_same_mouse: Literal["left_out", "used"] = "left_out"
+    """Whether other sessions of a mouse stand in for its own in permutation tests."""
+    minimum_reaction_time_s: float = 0.05
+    """Faster trials are no reaction to the stimulus, and have no part in tests of what came before it."""
+    n_draws: int = 1000
+    """Donors drawn for each recording in tests of what came before the stimulus."""
+    seed: int = 42
+    """Of these draws."""
+    decoder_tuning_score: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """What the penalty of the decoder is chosen by."""
 
 
 @dataclass(frozen=True)
@@ -238,12 +271,14 @@ class Parameters:
     preprocessing: PreprocessingParameters = field(default_factory=PreprocessingParameters)
     responses: ResponseParameters = field(default_factory=ResponseParameters)
     magnitudes: MagnitudeParameters = field(default_factory=MagnitudeParameters)
+    vectors: VectorParameters = field(default_factory=VectorParameters)
     psychometric: PsychometricParameters = field(default_factory=PsychometricParameters)
     performance: PerformanceParameters = field(default_factory=PerformanceParameters)
     wheel: WheelParameters = field(default_factory=WheelParameters)
     video: VideoParameters = field(default_factory=VideoParameters)
     selection: SelectionParameters = field(default_factory=SelectionParameters)
     modelling: ModellingParameters = field(default_factory=ModellingParameters)
+    analyses: AnalysisParameters = field(default_factory=AnalysisParameters)
 
     def digest(self, sections: tuple[str, ...]) -> str:
         """Return a short hash of the named sections, equal exactly when all their values are."""
@@ -267,12 +302,14 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
             preprocessing=PreprocessingParameters(bleaching_padding_s=None, longest_bridged_gap_s=None),
             responses=ResponseParameters(alignment="next_sample"),
             magnitudes=MagnitudeParameters(baseline_window_s=(-0.2, 0.0)),
+            vectors=VectorParameters(trials="all"),
             psychometric=PsychometricParameters(no_go_trials="not_right", minimum_levels=1),
             performance=PerformanceParameters(easy_contrast=0.5, unbiased_fit="before_repair"),
             wheel=WheelParameters(alignment="next_sample", completeness="longest_trial", times="float32"),
             video=VideoParameters(fail_score=0.0, critical_score=0.33),
             selection=SelectionParameters(duplicates="kept", artefact_sessions="used"),
             modelling=ModellingParameters(unknown_hemisphere="left"),
+            analyses=AnalysisParameters(donors_of_same_mouse="used"),
         ),
     }
 )

@@ -1,7 +1,7 @@
 """What a table schema is: columns, types, units, meaning, null rule. Which tables there are stands in `schemas`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -49,6 +49,8 @@ class TableSchema:
     columns : tuple of Column
     unique : bool
         Whether the key occurs once.
+    features : Column or None
+        Stands for any number of further number columns, which follow those of the schema; its name is the pattern of theirs.
     """
 
     name: str
@@ -57,11 +59,19 @@ class TableSchema:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     unique: bool = True
+    features: Column | None = None
 
     @property
     def column_names(self) -> list[str]:
-        """Names of the columns in stored order."""
+        """Names of the columns in stored order; features aside."""
         return [column.name for column in self.columns]
+
+    def with_features(self, names: Sequence[str]) -> "TableSchema":
+        """Return the schema of a table that has these features: each a column like any other."""
+        if self.features is None:
+            return self
+        own = [replace(self.features, name=name) for name in names if name not in self.column_names]
+        return replace(self, columns=(*self.columns, *own))
 
     def arrow(self) -> "pa.Schema":
         """Return the schema as stored in parquet."""
@@ -78,7 +88,7 @@ class TableSchema:
         return pa.schema([pa.field(c.name, types[c.kind], nullable=c.nullable) for c in self.columns])
 
     def pandera(self) -> "pandera.DataFrameSchema":
-        """Return the schema that frames are held against before they are written."""
+        """Return the schema that frames are held against before they are written; whether the key occurs once is not in it."""
         import pandera.pandas as pandera
 
         types: Mapping[Kind, Any] = {
@@ -100,5 +110,4 @@ class TableSchema:
             )
             for c in self.columns
         }
-        unique = list(self.key) if self.unique else None
-        return pandera.DataFrameSchema(columns, strict=True, ordered=True, unique=unique, name=self.name)
+        return pandera.DataFrameSchema(columns, strict=True, ordered=True, name=self.name)

@@ -87,6 +87,7 @@ def demo(root: Path, subjects: int | None, sessions: int | None, seed: int, ui: 
         "iblnm run --root results --failed",
         "iblnm run --root results --only photometry --reprocess",
         "iblnm run --root results --from task",
+        "iblnm run --root results --only movement_encoding",
         "iblnm run --root results --eid 6dc209b4-886a-433f-b1a3-3638a2e17637 --reprocess",
     )
 )
@@ -132,8 +133,8 @@ def run(
 ) -> None:
     """Bring everything up to date: ask the source, compute what is due, collect the tables.
 
-    Stages in order: query_database, photometry, task, wheel, video, responses. A session goes through all of them at once; stages left out keep
-    what is stored. Without query_database the source is not asked for sessions. Exits with 1 when sessions failed; they are listed.
+    Stages in order: query_database, photometry, task, wheel, video, responses, movement_encoding. A session goes through all of its own at once;
+    responses has analyses of the cohort too, movement_encoding has nothing else. Stages left out keep what is stored. Without query_database the source is not asked for sessions. Exits with 1 when sessions failed; they are listed.
     """
     from dataclasses import replace
 
@@ -211,12 +212,12 @@ def plan(root: Path | None) -> None:
 @click.option("--eid", metavar="EID", help="Everything, advisory errors included, about one session.")
 def failures(root: Path | None, error_types: Sequence[str], eid: str | None) -> None:
     """Show what failed, session by session, with the typed reason."""
-    from iblnm_core.cohort.collect import collect
+    from iblnm_core.cohort.collect import collected_rows
     from iblnm_core.cohort.status import failures as fatal_rows
     from iblnm_core.root import open_root
 
     opened = open_root(root)
-    errors = collect(opened, "errors").table.rows.to_pandas()
+    errors = collected_rows(opened, "errors")
     rows = errors[errors["eid"] == eid] if eid else fatal_rows(errors, error_types)
     printing.error_rows(rows, everything=eid is not None)
 

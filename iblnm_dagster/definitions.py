@@ -12,7 +12,7 @@ from iblnm_core.cohort.collect import COLLECTED
 from iblnm_core.root import root_path
 from iblnm_core.schemas import STAGE_LOGS
 from iblnm_core.session.outputs import OUTPUTS
-from iblnm_dagster.assets.responses import build_analysis, modelling_frame
+from iblnm_dagster.assets.analyses import build_analysis, table_key
 from iblnm_dagster.assets.selection import selection
 from iblnm_dagster.assets.tables import build_collected_table, session_status, stage_logs
 from iblnm_dagster.assets.upstream import fibers, session_index, sessions, sessions_qc
@@ -61,7 +61,6 @@ def build_defs(
             stage_logs,
             session_status,
             selection,
-            modelling_frame,
             *(build_analysis(name) for name in ANALYSES),
         ],
         jobs=[
@@ -88,10 +87,13 @@ def build_defs(
                     "session_status",
                     "selection",
                     "recordings",
-                    "modelling_frame",
-                    *(f"{name}/{schema.name}" for name, analysis in ANALYSES.items() for schema in analysis.tables),
+                    *(
+                        table_key(schema.name).to_user_string()
+                        for analysis in ANALYSES.values()
+                        for schema in analysis.tables
+                    ),
                 ],
-                description="Bring the collected tables, the standing of all sessions and the selection up to date.",
+                description="Bring the collected tables, the standing of all sessions and all analyses up to date.",
             ),
         ],
         schedules=[catalogue_daily, tables_hourly],

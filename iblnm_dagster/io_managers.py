@@ -11,10 +11,10 @@ import pandas as pd
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.root import Root, open_root
 from iblnm_core.schemas import TABLES
-from iblnm_core.session import layout, ledger
+from iblnm_core.session import layout, ledger, summary_layout
 from iblnm_core.session.verdicts import ERROR_COLUMNS
 from iblnm_core.storage.session_file import Part, SessionFile, update_session_file
-from iblnm_core.storage.tables import Table, make_table, read_table, write_table
+from iblnm_core.storage.tables import StoredTable, Table, make_table, read_table, write_table
 
 
 class TableIOManager(dg.ConfigurableIOManager):
@@ -22,8 +22,12 @@ class TableIOManager(dg.ConfigurableIOManager):
 
     root: str
 
-    def handle_output(self, context: dg.OutputContext, obj: Table | pd.DataFrame) -> None:
-        """Write a table; a frame is held against the schema of its asset first."""
+    def handle_output(self, context: dg.OutputContext, obj: Table | StoredTable | pd.DataFrame) -> None:
+        """Write a table; one that is stored stays, and a frame is held against the schema of its asset first."""
+        if isinstance(obj, StoredTable):
+            path = Path(self.root) / obj.schema.path
+            context.add_output_metadata({"path": str(path), "dagster/row_count": obj.n_rows, "unchanged": True})
+            return
         table = obj if isinstance(obj, Table) else make_table(TABLES[context.asset_key.path[-1]], obj)
         path = write_table(Path(self.root), table)
         context.add_output_metadata({"path": str(path), "dagster/row_count": table.rows.num_rows})
@@ -48,7 +52,9 @@ READERS: Mapping[str, Callable[[SessionFile], Any]] = MappingProxyType(
         "photometry_qc": _qc,
         "preprocessed_signal": layout.read_signals,
         "responses": layout.read_responses,
-        "response_magnitudes": layout.read_magnitudes,
+        "response_magnitudes": summary_layout.read_magnitudes,
+        "response_vector": summary_layout.read_vectors,
+        "condition_traces": summary_layout.read_traces,
         "task_performance": layout.read_performance,
         "wheel_velocity": layout.read_wheel,
         "trial_regressors": layout.read_regressors,

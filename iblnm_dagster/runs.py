@@ -7,11 +7,14 @@ from typing import Any, Self
 
 import dagster as dg
 
+from iblnm_core.analyses.registry import ANALYSES
+from iblnm_core.analyses.running import upstream_analyses
 from iblnm_core.cohort.unavailable import unavailable_sessions
 from iblnm_core.errors import IblnmError
 from iblnm_core.root import Root
-from iblnm_core.session.outputs import OUTPUTS
+from iblnm_core.session.outputs import OUTPUTS, STAGES
 from iblnm_core.session.pipeline import SessionReport
+from iblnm_dagster.assets.analyses import table_key
 from iblnm_dagster.definitions import build_defs
 from iblnm_dagster.instance import end_runs_of_dead_processes, open_instance, process_tag, write_dagster_home
 from iblnm_dagster.partitions import SESSIONS
@@ -99,9 +102,18 @@ class LocalRuns:
         """Bring the table of extended quality control up to date with the index."""
         self._run("extended_qc")
 
-    def collect(self) -> None:
-        """Bring the collected tables and the standing of all sessions up to date."""
-        self._run("collect")
+    def collect(self, stages: Collection[str] = STAGES) -> None:
+        """Bring the collected tables, the standing of all sessions and the analyses up to date.
+
+        Parameters
+        ----------
+        stages : collection of str
+            Only the analyses of these stages, and what they are made from.
+        """
+        wanted = upstream_analyses(name for name, analysis in ANALYSES.items() if analysis.stage in stages)
+        left_out = {table_key(s.name) for name in ANALYSES if name not in wanted for s in ANALYSES[name].tables}
+        everything = self.defs.resolve_job_def("collect").asset_layer.selected_asset_keys
+        self._run("collect", assets=sorted(everything - left_out))
 
     def unreported(self, eids: Iterable[str]) -> set[str]:
         """Return the sessions whose latest errors were never reported to Dagster, though they may be stored."""
@@ -170,8 +182,8 @@ class LocalRuns:
         """Whether a failed run has reported on all its sessions."""
         return "sessions failed; the others are stored" in _failure_text(result) or "stay due" in _failure_text(result)
 
-    def _run(self, job: str, config: Mapping[str, Any] | None = None) -> None:
-        result = self._execute(job, {}, config or {})
+    def _run(self, job: str, assets: Sequence[dg.AssetKey] | None = None) -> None:
+        result = self._execute(job, {}, {}, assets)
         if not result.success:
             raise RunAborted(_failure_text(result))
 

@@ -31,7 +31,7 @@ class Request:
     extended_qc : bool
         Write the table of extended quality control too.
     stages : tuple of str
-        Of `STAGES`; the tables are collected in any case.
+        Of `STAGES`; the tables of sessions are collected in any case.
     skip_errors : bool
         Go on when a stage as a whole goes wrong.
     """
@@ -82,7 +82,7 @@ def update(root: Root, request: Request) -> SessionsRun:
         with stage("sessions"):
             result = _sessions(root, request, runs)
         with stage("tables"):
-            runs.collect()
+            runs.collect(request.stages)
     errors = read_table(root.path, ERRORS, columns=["eid", "severity"])
     failed = errors[errors["severity"] == "fatal"]["eid"].nunique()
     return replace(result, standing_failed=failed, problems=tuple(problems))

@@ -3,7 +3,7 @@
 What the statistics are computed of is prepared here, too: one recording's trials, given its baselines. Files are read elsewhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -21,6 +21,8 @@ Model = Literal["performance", "reaction_time"]
 Statistic = Literal["slope", "r2"]
 MODELS: tuple[Model, ...] = get_args(Model)
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
+TRIAL_VARIABLES = ("choice", "feedbackType", "contrast", "reaction_time", "response_time", "baseline")
+"""What the trials of a recording are prepared from."""
 
 _TYPES = {
     "eid": "object",
@@ -92,25 +94,55 @@ def prepare_trials(frame: pd.DataFrame, minimum_reaction_time_s: float = 0.05) -
         When no trial is left, or the baseline of those left does not vary.
     """
     ordered = frame.sort_values("trial", kind="stable")
-    kept = ordered[(ordered["choice"] != 0) & (ordered["reaction_time"] >= minimum_reaction_time_s)]
-    if kept.empty:
+    return prepare_arrays(
+        {name: ordered[name].to_numpy(np.float64) for name in TRIAL_VARIABLES}, minimum_reaction_time_s
+    )
+
+
+def prepare_arrays(trials: Mapping[str, Array], minimum_reaction_time_s: float = 0.05) -> PreparedTrials:
+    """Prepare the trials of a recording as `prepare_trials` does, from arrays.
+
+    Parameters
+    ----------
+    trials : mapping of str to ndarray of float64, (n,)
+        `TRIAL_VARIABLES`, in the order of the trials.
+    minimum_reaction_time_s : float
+
+    Raises
+    ------
+    ValueError
+        When no trial is left, or the baseline of those left does not vary.
+    """
+    kept = np.flatnonzero((trials["choice"] != 0) & (trials["reaction_time"] >= minimum_reaction_time_s))
+    if not len(kept):
         raise ValueError(
-            f"none of {len(frame)} trials has a choice and a reaction time of {minimum_reaction_time_s:g} s"
+            f"none of {len(trials['choice'])} trials has a choice and a reaction time of {minimum_reaction_time_s:g} s"
         )
-    response_time = kept["response_time"].astype("float64")
-    log_rt = pd.Series(np.log(response_time.where(response_time > 0)), index=kept.index)
-    by_contrast = log_rt.groupby(kept["contrast"])
-    spread = by_contrast.transform("std")
-    baseline = kept["baseline"].to_numpy(np.float64)
-    known = baseline[np.isfinite(baseline)]
+    activity = trials["baseline"][kept]
+    known = activity[np.isfinite(activity)]
     if not len(known) or np.ptp(known) == 0:
         raise ValueError(f"the baseline has {len(np.unique(known))} distinct values in {len(kept)} trials")
-    relative = (log_rt - by_contrast.transform("mean")) / spread.where(spread > 0)
     return PreparedTrials(
-        np.asarray(kept["feedbackType"] > 0, dtype=np.float64),
-        relative.to_numpy(np.float64),
-        (baseline - known.mean()) / known.std(),
+        (trials["feedbackType"][kept] > 0).astype(np.float64),
+        _relative_log(trials["response_time"][kept], trials["contrast"][kept]),
+        (activity - known.mean()) / known.std(),
     )
+
+
+def _relative_log(seconds: Array, contrast: Array) -> Array:
+    """Return logarithms in SDs (over n - 1) from the mean of those of the same contrast."""
+    relative = np.full(len(seconds), np.nan)
+    known = np.flatnonzero((seconds > 0) & ~np.isnan(contrast))
+    logs = np.log(seconds[known])
+    _, first, level, count = np.unique(contrast[known], return_index=True, return_inverse=True, return_counts=True)
+    # counted from one of their own, equal values are exactly equal to their mean
+    logs -= logs[first][level]
+    logs -= (np.bincount(level, logs) / count)[level]
+    squares = np.bincount(level, logs**2)
+    varies = (count > 1) & (squares > 0)
+    spread = np.sqrt(np.divide(squares, count - 1, out=np.full(len(count), np.nan), where=varies))
+    relative[known] = logs / spread[level]
+    return relative
 
 
 def prepare_recording(

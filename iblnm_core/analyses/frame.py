@@ -76,15 +76,27 @@ def modelling_frame(
     rows = pd.DataFrame(found, copy=False)
     rows["event"] = rows["event"].str.removesuffix("_times")
     rows["response"] = responses["response_early"].to_numpy()[kept]
-    hemisphere = rows["hemisphere"]
-    if parameters.unknown_hemisphere == "left":
-        hemisphere = hemisphere.where(hemisphere.isin(["l", "r"]), "l")
+    hemisphere = known_hemisphere(rows["hemisphere"], parameters)
     rows["side"] = stimulus_side(rows["stim_side"], hemisphere)
     rows["choice_side"] = choice_side(rows["choice"], hemisphere)
     rows["relative_contrast"] = relative_contrast(rows["signed_contrast"], hemisphere)
     for name, timing in LOGARITHMS.items():
         rows[name] = _log10(rows[timing])
     return rows[MODELLING_FRAME.column_names]
+
+
+def known_hemisphere(hemisphere: "pd.Series[str]", parameters: ModellingParameters) -> "pd.Series[str]":
+    """Return hemispheres as sides are seen from: an unknown one as it is, or as left.
+
+    Parameters
+    ----------
+    hemisphere : Series of str
+        l, r, or anything else for unknown.
+    parameters : ModellingParameters
+    """
+    if parameters.unknown_hemisphere == "left":
+        return hemisphere.where(hemisphere.isin(["l", "r"]), "l")
+    return hemisphere
 
 
 def _places(sessions: pd.Index, table: pd.DataFrame, key: str, rows: pd.DataFrame) -> NDArray[np.intp]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from iblnm_core.analyses.coding import CONTRA, IPSI
 from iblnm_core.errors import MissingPrerequisite, UnknownOption
+from iblnm_core.parameters import PRESETS
 
 Array = NDArray[np.float64]
 Normalisation = Literal["none", "min_max"]
@@ -36,6 +37,24 @@ def feature_label(event: str, contrast: float, side: str, outcome: str) -> str:
     """
     number = np.format_float_positional(contrast, trim="-")
     return f"{event.removesuffix('_times')}_c{number}_{side}_{outcome}"
+
+
+def feature_order(labels: Iterable[str]) -> list[str]:
+    """Return features in the order of a vector: event as in a trial, contrast, contra before ipsi, correct before incorrect.
+
+    Parameters
+    ----------
+    labels : iterable of str
+    """
+    events = [event.removesuffix("_times") for event in PRESETS["default"].responses.events]
+
+    def place(label: str) -> tuple[int, str, float, int, int]:
+        event, _, rest = label.partition("_c")
+        contrast, side, outcome = rest.split("_")
+        known = events.index(event) if event in events else len(events)
+        return known, event, float(contrast), _SIDES.index(side), list(_OUTCOMES).index(outcome)
+
+    return sorted(labels, key=place)
 
 
 def response_vector(
@@ -169,8 +188,6 @@ def response_matrix(
     UnknownOption
         When there is no such handling.
     """
-    if nan_handling not in ("drop_sessions", "drop_features"):
-        raise UnknownOption(f"nan_handling {nan_handling!r}; expected one of drop_sessions, drop_features")
     column: dict[str, int] = {}
     for vector in vectors.values():
         for label in vector.index:
@@ -180,14 +197,33 @@ def response_matrix(
         row[[column[label] for label in vector.index]] = vector.to_numpy(np.float64)
     keys = [list(level) for level in zip(*vectors, strict=True)] if vectors else [[], [], []]
     index = pd.MultiIndex.from_arrays(keys, names=MATRIX_LEVELS)
-    matrix = pd.DataFrame(values, index=index, columns=list(column))
-    missing = np.isnan(values)
+    return complete_features(pd.DataFrame(values, index=index, columns=list(column)), nan_handling, threshold)
+
+
+def complete_features(matrix: pd.DataFrame, nan_handling: NanHandling, threshold: float = 0.3) -> pd.DataFrame:
+    """Return a response matrix without the recordings, or the features, that miss too much.
+
+    Parameters
+    ----------
+    matrix : DataFrame of float64, (r, f)
+    nan_handling : {'drop_sessions', 'drop_features'}
+        Drop recordings with any missing value, or features that are missing in too many recordings.
+    threshold : float
+        Largest fraction of recordings in which a feature that is kept may be missing.
+
+    Raises
+    ------
+    UnknownOption
+        When there is no such handling.
+    """
+    missing = matrix.isna().to_numpy()
     if nan_handling == "drop_sessions":
-        rows, columns = ~missing.any(axis=1), np.full(len(column), True)
-    else:
-        rows, columns = np.full(len(values), True), missing.sum(axis=0) <= threshold * len(values)
-    kept: pd.DataFrame = matrix.loc[rows, columns]
-    return kept
+        rows: pd.DataFrame = matrix.loc[~missing.any(axis=1)]
+        return rows
+    if nan_handling == "drop_features":
+        kept = np.flatnonzero(missing.sum(axis=0) <= threshold * len(matrix))
+        return matrix.iloc[:, kept]
+    raise UnknownOption(f"nan_handling {nan_handling!r}; expected one of drop_sessions, drop_features")
 
 
 def events_of(columns: Iterable[str]) -> dict[str, list[str]]:

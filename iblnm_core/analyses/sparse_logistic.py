@@ -9,7 +9,7 @@ _TOLERANCE = 1e-6
 """Largest violation of the optimality conditions, as a share of the penalty."""
 _MOST_STEPS = 200
 _MOST_EXCHANGES = 500
-_SWEEPS = 5
+_JOINING = 0.5
 _LEAST_DAMPING = 1e-9
 _SUFFICIENT = 0.1
 """Share of the promised gain that a step must bring."""
@@ -170,40 +170,43 @@ def _damped(hessian: Array, damping: float) -> Array:
 
 
 def _minimise_quadratic(hessian: Array, slope: Array, start: Array, penalty: Array) -> Array:
-    """Return the minimum of a quadratic plus an L1 penalty: sweeps find most signs, exchanges of signs the rest."""
-    values = _sweep(hessian, slope, start, penalty)
-    signs = np.sign(values)
+    """Return the minimum of a quadratic plus an L1 penalty: the minimum for given signs, until the signs are right."""
+    values, signs, at = start.copy(), np.sign(start), slope
+    free, admitted_at = penalty == 0, np.inf
+
+    def height() -> float:
+        return float((slope + at) @ (values - start) / 2 + penalty @ np.abs(values))
+
     for _ in range(_MOST_EXCHANGES):
-        support = np.flatnonzero((signs != 0) | (penalty == 0))
-        at = slope + hessian @ (values - start)
-        move = -np.linalg.solve(hessian[np.ix_(support, support)], (at + penalty * signs)[support])
-        # no further than to where the first value changes its sign
-        crossing = (signs[support] * (values[support] + move) < 0) & (penalty[support] > 0)
-        shares = np.where(crossing, np.abs(values[support]) / np.maximum(np.abs(move), 1e-300), 1.0)
-        share = shares.min(initial=1.0)
-        values[support] += share * move
-        if crossing.any():
-            left = support[crossing & (shares == share)]
-            values[left] = signs[left] = 0.0
-            continue
-        at = slope + hessian @ (values - start)
-        excess = np.where((signs == 0) & (penalty > 0), np.abs(at) - penalty * (1 + 1e-9), -1.0)
-        if excess.max() <= 0:
+        # coefficients at zero that want to leave it; one by one when several together brought nothing
+        excess = np.where((signs == 0) & ~free, np.abs(at) - penalty * (1 + 1e-9), -1.0)
+        most, reached = excess.max(), height()
+        if most > 0:
+            joining = excess >= (_JOINING * most if reached < admitted_at else most)
+            signs[joining] = -np.sign(at[joining])
+            admitted_at = reached
+        elif _ > 0:
             break
-        signs[excess.argmax()] = -np.sign(at[excess.argmax()])
-    return values
-
-
-def _sweep(hessian: Array, slope: Array, start: Array, penalty: Array) -> Array:
-    """Return the coefficients after a few sweeps of coordinate descent."""
-    values, at = start.copy(), slope.copy()
-    diagonal, penalties = hessian.diagonal().tolist(), penalty.tolist()
-    for _ in range(_SWEEPS):
-        for place, (curvature, threshold) in enumerate(zip(diagonal, penalties, strict=True)):
-            old = float(values[place])
-            pull = old * curvature - float(at[place])
-            new = np.copysign(max(abs(pull) - threshold, 0.0), pull) / curvature
-            if new != old:
-                at += hessian[place] * (new - old)
-                values[place] = new
+        while True:
+            support = np.flatnonzero((signs != 0) | free)
+            move = -np.linalg.solve(hessian[np.ix_(support, support)], (at + penalty * signs)[support])
+            proposal = values[support] + move
+            crossing = (signs[support] * proposal < 0) & ~free[support]
+            before, reached = values, height()
+            values = before.copy()
+            values[support] = np.where(crossing, 0.0, proposal)
+            at = slope + hessian @ (values - start)
+            if not crossing.any():
+                break
+            if height() < reached:
+                signs[support[crossing]] = 0.0
+                continue
+            # too many at once: no further than to where the first of them changes its sign
+            shares = np.where(crossing, np.abs(before[support]) / np.maximum(np.abs(move), 1e-300), 1.0)
+            share = shares.min()
+            left = support[crossing & (shares == share)]
+            values = before.copy()
+            values[support] += share * move
+            values[left] = signs[left] = 0.0
+            at = slope + hessian @ (values - start)
     return values

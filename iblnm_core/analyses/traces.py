@@ -1,5 +1,7 @@
 """Mean responses over the trials of a condition, sample by sample, for one recording."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -7,7 +9,7 @@ from numpy.typing import NDArray
 from iblnm_core.session.responses import Responses
 
 
-def mean_traces(responses: Responses, trials: pd.DataFrame, used: NDArray[np.bool_]) -> pd.DataFrame:
+def condition_traces(responses: Responses, trials: pd.DataFrame, used: NDArray[np.bool_]) -> pd.DataFrame:
     """Return the mean response to each event for each contrast and outcome.
 
     See `docs/methods/response_vectors.md`.
@@ -23,11 +25,10 @@ def mean_traces(responses: Responses, trials: pd.DataFrame, used: NDArray[np.boo
 
     Returns
     -------
-    DataFrame, e c w rows
-        For the c conditions that used trials have: `event`, `contrast` (float64, percent), `feedbackType` (int64),
-        `time` (float64, s), `response` (float64, z; mean over the known values, not a number where none is known),
-        `n_trials` (int64; trials whose first sample is known, the same for all times). In order of the events of the
-        responses, then ascending.
+    DataFrame, e c rows
+        For the c conditions that used trials have: `event`, `contrast` (float64, percent), `feedbackType` (int64), `n_trials` (int64;
+        trials whose first sample is known), `response` (ndarray of float64, (w,), z; mean over the known values, not a number where
+        none is known). In order of the events of the responses, then ascending.
     """
     places = trials.index.get_indexer(pd.Index(responses.trials))
     of_trial = trials[["contrast", "feedbackType"]].iloc[places]
@@ -42,14 +43,38 @@ def mean_traces(responses: Responses, trials: pd.DataFrame, used: NDArray[np.boo
     counts = members @ known
     means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     n_events, n_conditions, n_samples = means.shape
-    of_condition = np.tile(np.repeat(conditions, n_samples, axis=0), (n_events, 1))
+    of_condition = np.tile(conditions, (n_events, 1))
     return pd.DataFrame(
         {
-            "event": np.repeat(np.array(responses.events, dtype=object), n_conditions * n_samples),
+            "event": np.repeat(np.array(responses.events, dtype=object), n_conditions),
             "contrast": of_condition[:, 0],
             "feedbackType": of_condition[:, 1].astype(np.int64),
-            "time": np.tile(responses.times, n_events * n_conditions),
-            "response": means.ravel(),
-            "n_trials": np.repeat(counts[..., 0].astype(np.int64).ravel(), n_samples),
+            "n_trials": counts[..., 0].astype(np.int64).ravel(),
+            "response": list(means.reshape(-1, n_samples)),
         }
     )
+
+
+def mean_traces(traces: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
+    """Return the `mean_traces` table: the mean responses of selected recordings, a row per sample.
+
+    Parameters
+    ----------
+    traces : DataFrame
+        The `condition_traces` table.
+    recordings : DataFrame
+        The `recordings` table: what is selected, by session and fibre.
+    """
+    identity = ["subject", "target_NM", "brain_region"]
+    rows = traces.merge(recordings[["eid", "fiber_idx", *identity]], on=["eid", "fiber_idx"], how="inner")
+    lengths = rows["response"].map(len).to_numpy(np.int64)
+    sample = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    keys: Sequence[str] = ("eid", "fiber_idx", *identity, "event", "contrast", "feedbackType", "n_trials")
+    long = {name: np.repeat(rows[name].to_numpy(), lengths) for name in keys}
+    start, rate = (np.repeat(rows[name].to_numpy(np.float64), lengths) for name in ("start_s", "sampling_rate_hz"))
+    response = np.concatenate([np.empty(0), *rows["response"]])
+    # counted from the first sample in whole steps, so that 0 is 0
+    time = (np.round(start * rate) + sample) / rate
+    table = pd.DataFrame({**long, "time": time, "response": response})
+    table["event"] = table["event"].str.removesuffix("_times")
+    return table

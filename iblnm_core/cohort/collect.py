@@ -1,31 +1,36 @@
 """Tables collected from session files: what is there is kept, only sessions whose file changed are read again."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from iblnm_core.analyses.response_vectors import feature_order
 from iblnm_core.cohort.current import stamp_of
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.identifiers import is_eid
 from iblnm_core.root import Root
 from iblnm_core.schemas import (
+    CONDITION_TRACES,
     ERRORS,
     PERFORMANCE,
     QC_PHOTOMETRY,
+    RESPONSE_MATRIX,
     RESPONSES,
     TRIAL_REGRESSORS,
     TRIAL_TIMING,
     TRIALS,
     VIDEO,
 )
-from iblnm_core.session import layout, ledger
+from iblnm_core.session import layout, ledger, summary_layout
 from iblnm_core.session.outputs import ALL_STAGES
 from iblnm_core.storage.session_file import SessionFile
-from iblnm_core.storage.tables import Table, make_table, read_notes, read_table
+from iblnm_core.storage.tables import StoredTable, Table, make_table, read_table, stored_table
 from iblnm_core.table_schema import TableSchema
 
 
@@ -35,14 +40,15 @@ class Collected:
 
     Attributes
     ----------
-    table : Table
+    table : Table or StoredTable
+        The latter when nothing changed.
     n_sessions, n_read : int
         Sessions behind the rows; session files read in this run.
     broken : tuple of str
         Session files that could not be read; their former rows are left out.
     """
 
-    table: Table
+    table: Table | StoredTable
     n_sessions: int
     n_read: int
     broken: tuple[str, ...]
@@ -88,18 +94,35 @@ def _responses(file: SessionFile) -> pd.DataFrame:
     """Return magnitudes beside the task's variables; none while the two were made from different trial tables."""
     if not ledger.share_trials(file, "response_magnitudes", "trial_regressors"):
         return pd.DataFrame()
-    rows, session = layout.read_magnitudes(file), layout.read_metadata(file)
+    rows, session = summary_layout.read_magnitudes(file), layout.read_metadata(file)
     if rows.empty:
         return rows
     trials = layout.read_regressors(file).set_index("trial").drop(columns="eid")
-    fibers = rows["fiber_idx"].to_numpy(int)
     for name in ("target_NM", "brain_region", "hemisphere"):
-        # a session without regions in its row still has those of its signal
-        values = np.array([*session[name], *[None] * (fibers.max() + 1 - len(session[name]))], dtype=object)
-        rows[name] = values[fibers]
+        rows[name] = _of_fibers(session[name], rows["fiber_idx"].to_numpy(int))
     scalars = {name: session[name] for name in ("subject", "session_type", "NM")}
     rows = rows.assign(eid=file.eid, **scalars).join(trials, on="trial")
     return rows.rename(columns={"response": "response_early"}).reindex(columns=RESPONSES.column_names)
+
+
+def _of_fibers(values: Sequence[Any], fibers: NDArray[np.int64]) -> NDArray[np.object_]:
+    """Return the entries of a session's list for fibres: a session without regions in its row still has those of its signal."""
+    padded: NDArray[np.object_] = np.array([*values, *[None] * (fibers.max() + 1 - len(values))], dtype=object)
+    return padded[fibers]
+
+
+def _vectors(file: SessionFile) -> pd.DataFrame:
+    vectors = summary_layout.read_vectors(file)
+    if not vectors:
+        return pd.DataFrame()
+    rows = pd.DataFrame(list(vectors.values()))
+    fibers = np.array(list(vectors))
+    targets = _of_fibers(layout.read_metadata(file)["target_NM"], fibers)
+    return rows.assign(eid=file.eid, fiber_idx=fibers, target_NM=targets)
+
+
+def _traces(file: SessionFile) -> pd.DataFrame:
+    return summary_layout.read_traces(file).assign(eid=file.eid)
 
 
 def _timings(file: SessionFile) -> pd.DataFrame:
@@ -116,6 +139,8 @@ COLLECTED: Mapping[str, tuple[TableSchema, Callable[[SessionFile], pd.DataFrame]
         "trial_timing": (TRIAL_TIMING, _timings),
         "trial_regressors": (TRIAL_REGRESSORS, _regressors),
         "responses": (RESPONSES, _responses),
+        "response_matrix": (RESPONSE_MATRIX, _vectors),
+        "condition_traces": (CONDITION_TRACES, _traces),
         "video": (VIDEO, _video),
     }
 )
@@ -133,18 +158,21 @@ def collect(root: Root, name: str) -> Collected:
     """
     schema, read_rows = COLLECTED[name]
     stamps = {eid: stamp_of(path) for eid, path in session_files(root).items()}
-    known = read_notes(root.path, schema).get("stamps", {})
-    frames, kept_stamps = [], {}
+    stored = stored_table(root.path, schema)
+    known: Mapping[str, Any] = stored.notes.get("stamps", {}) if stored is not None else {}
+    if stored is not None and known == stamps:
+        return Collected(stored, len(stamps), 0, ())
+    unchanged = {eid for eid, stamp in stamps.items() if known.get(eid) == stamp}
+    frames = []
     try:
-        former = read_table(root.path, schema) if known else None
+        if unchanged:
+            former = read_table(root.path, schema)
+            frames.append(former[former["eid"].isin(unchanged)])
     except (FileNotFoundError, CorruptArtifact):
-        former = None
-    if former is not None:
-        unchanged = {eid for eid, stamp in stamps.items() if known.get(eid) == stamp}
-        frames.append(former[former["eid"].isin(unchanged)])
-        kept_stamps = {eid: stamps[eid] for eid in unchanged}
+        unchanged = set()
+    kept_stamps = {eid: stamps[eid] for eid in unchanged}
     broken = []
-    changed = sorted(set(stamps) - set(kept_stamps))
+    changed = sorted(set(stamps) - unchanged)
     for eid in changed:
         try:
             with SessionFile(root.session_file(eid), eid) as file:
@@ -155,6 +183,19 @@ def collect(root: Root, name: str) -> Collected:
             kept_stamps[eid] = stamps[eid]
     table = make_table(schema, _stacked(frames, schema), {"stamps": kept_stamps})
     return Collected(table, len(kept_stamps), len(changed), tuple(broken))
+
+
+def collected_rows(root: Root, name: str) -> pd.DataFrame:
+    """Return the rows of a collected table as the session files are now; nothing is written.
+
+    Parameters
+    ----------
+    root : Root
+    name : str
+        A key of `COLLECTED`.
+    """
+    table = collect(root, name).table
+    return read_table(root.path, table.schema) if isinstance(table, StoredTable) else table.rows.to_pandas()
 
 
 def stage_errors(errors: pd.DataFrame, stage: str) -> pd.DataFrame:
@@ -171,11 +212,18 @@ def session_files(root: Root) -> dict[str, Path]:
 def _stacked(frames: Iterable[pd.DataFrame], schema: TableSchema) -> pd.DataFrame:
     import pyarrow as pa
 
-    filled = [frame.reindex(columns=schema.column_names) for frame in frames if len(frame)]
+    filled = [frame for frame in frames if len(frame)]
+    if schema.features is not None:
+        # a feature that no recording has a value of is none
+        own = {name for frame in filled for name in frame.columns[frame.notna().any()]} - set(schema.column_names)
+        schema = schema.with_features(feature_order(own))
     if not filled:
         return pd.DataFrame(columns=schema.column_names)
     # concatenated as frames, an all-null column of one would change the type of the others; nulls are judged later
     types = pa.schema([field.with_nullable(True) for field in schema.arrow()])
-    tables = [pa.Table.from_pandas(frame, schema=types, preserve_index=False) for frame in filled]
+    tables = [
+        pa.Table.from_pandas(frame.reindex(columns=schema.column_names), schema=types, preserve_index=False)
+        for frame in filled
+    ]
     rows: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return rows

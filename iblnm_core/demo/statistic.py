@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,29 @@ class Statistic:
 
 
 COVERAGE = 0.95
+LEAST_P = 0.001
+"""A joint test of several values is passed above this; there are some twenty such tests."""
 
 
 def least_coverage(n: int) -> float:
     """Return the share of n intervals of 95 % that must hold the truth: three standard errors below 0.95."""
     return COVERAGE - 3 * float(np.sqrt(COVERAGE * (1 - COVERAGE) / n))
+
+
+def largest_share(share: float, n: int) -> float:
+    """Return what n tries of a probability exceed by chance only: three standard errors above it."""
+    return share + 3 * float(np.sqrt(share * (1 - share) / n))
+
+
+def joint_p_value(deviations: ArrayLike) -> float:
+    """Return the probability that so many standard normal numbers are jointly as far from zero, by chi-square.
+
+    Parameters
+    ----------
+    deviations : array_like of float, (n,)
+        In standard errors.
+    """
+    from scipy.stats import chi2
+
+    values = np.asarray(deviations, dtype=np.float64)
+    return float(chi2.sf(values @ values, len(values)))

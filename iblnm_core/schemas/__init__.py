@@ -3,22 +3,25 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from iblnm_core.schemas.analyses import MODELLING_FRAME, RESPONSES
+from iblnm_core.schemas.analyses import CONDITION_TRACES, MEAN_TRACES, MODELLING_FRAME, RESPONSE_MATRIX, RESPONSES
 from iblnm_core.schemas.behaviour import PERFORMANCE, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS
 from iblnm_core.schemas.catalogue import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
-from iblnm_core.schemas.models import RESULTS
 from iblnm_core.schemas.recording import QC_PHOTOMETRY, VIDEO
+from iblnm_core.schemas.results import RESULTS
 from iblnm_core.schemas.standing import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS, STAGE_LOGS
 from iblnm_core.table_schema import TableSchema
 
 __all__ = [
+    "CONDITION_TRACES",
     "ERRORS",
     "FIBERS",
+    "MEAN_TRACES",
     "MODELLING_FRAME",
     "PERFORMANCE",
     "QC_PHOTOMETRY",
     "RECORDINGS",
     "RESPONSES",
+    "RESPONSE_MATRIX",
     "SELECTION",
     "SESSIONS",
     "SESSIONS_QC",
@@ -48,11 +51,12 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType(
             TRIAL_TIMING,
             TRIAL_REGRESSORS,
             RESPONSES,
+            RESPONSE_MATRIX,
+            CONDITION_TRACES,
             VIDEO,
             SESSION_STATUS,
             SELECTION,
             RECORDINGS,
-            MODELLING_FRAME,
             *(table for tables in RESULTS.values() for table in tables),
         )
     }

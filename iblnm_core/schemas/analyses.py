@@ -37,6 +37,68 @@ RESPONSES = TableSchema(
             "z",
             nullable=True,
         ),
+        Column(
+            "pre_event",
+            "number",
+            "mean of what was recorded in the window before the event, nothing masked or taken away",
+            "z",
+            nullable=True,
+        ),
+    ),
+)
+
+_CONDITION = (
+    Column("contrast", "number", "unsigned stimulus contrast", "%"),
+    Column("feedbackType", "integer", "1 reward, -1 error"),
+    Column("n_trials", "integer", "trials whose first sample is known", "trials"),
+)
+
+RESPONSE_MATRIX = TableSchema(
+    "response_matrix",
+    PurePosixPath("results/responses/response_matrix.pqt"),
+    "The mean size of the responses in every condition: one row per recording, a column per event, contrast, side and outcome.",
+    ("eid", "fiber_idx"),
+    (EID, Column("target_NM", "text", "target label such as VTA-DA", nullable=True), _FIBER),
+    features=Column(
+        "EVENT_cCONTRAST_SIDE_OUTCOME",
+        "number",
+        "mean size of the responses to the event in trials of this contrast (%), side (contra or ipsi) and outcome (correct or incorrect)",
+        "z",
+        nullable=True,
+    ),
+)
+
+CONDITION_TRACES = TableSchema(
+    "condition_traces",
+    PurePosixPath("results/responses/condition_traces.pqt"),
+    "The mean course of the responses: one row per recording, event, contrast and outcome.",
+    ("eid", "fiber_idx", "event", "contrast", "feedbackType"),
+    (
+        EID,
+        _FIBER,
+        Column("event", "text", "stimOn_times, firstMovement_times or feedback_times"),
+        *_CONDITION,
+        Column("start_s", "number", "first sample, relative to the event", "s"),
+        Column("sampling_rate_hz", "number", "samples per second", "Hz"),
+        Column("response", "numbers", "mean over the trials that are known at each sample, less its baseline", "z"),
+    ),
+)
+
+MEAN_TRACES = TableSchema(
+    "mean_traces",
+    PurePosixPath("results/responses/mean_traces.pqt"),
+    "The mean course of the responses of selected recordings: one row per recording, event, contrast, outcome and sample.",
+    ("eid", "fiber_idx", "event", "contrast", "feedbackType", "time"),
+    (
+        EID,
+        _FIBER,
+        _SUBJECT,
+        Column("target_NM", "text", "target label such as VTA-DA", nullable=True),
+        Column("brain_region", "text", "recording target"),
+        Column("event", "text", "stimOn, firstMovement or feedback"),
+        *_CONDITION,
+        Column("time", "number", "relative to the event", "s"),
+        Column("response", "number", "mean over the trials that are known at this sample", "z", nullable=True),
     ),
 )
 

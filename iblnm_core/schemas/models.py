@@ -1,15 +1,13 @@
-"""Schemas of the results of cohort analyses: models of responses, and how every group came out."""
+"""Schemas of the results of models over mice, fitted to the trials of a target and event."""
 
-from collections.abc import Mapping
 from pathlib import PurePosixPath
-from types import MappingProxyType
 
 from iblnm_core.table_schema import Column, TableSchema
 
-_TARGET = Column("target_NM", "text", "target label such as VTA-DA")
-_EVENT = Column("event", "text", "stimOn, firstMovement or feedback")
-_N_TRIALS = Column("n_trials", "integer", "trials that were fitted", "trials")
-_N_SUBJECTS = Column("n_subjects", "integer", "mice that they are of", "mice")
+TARGET = Column("target_NM", "text", "target label such as VTA-DA")
+EVENT = Column("event", "text", "stimOn, firstMovement or feedback")
+N_TRIALS = Column("n_trials", "integer", "trials that were fitted", "trials")
+N_SUBJECTS = Column("n_subjects", "integer", "mice that they are of", "mice")
 
 
 def _intervals(of: str) -> tuple[Column, ...]:
@@ -31,12 +29,15 @@ def _false_discovery(of: str) -> tuple[Column, ...]:
     )
 
 
-def _result(folder: str, name: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...]) -> TableSchema:
+def result_table(
+    folder: str, name: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...]
+) -> TableSchema:
+    """Return the schema of a table whose rows are of one target and event each."""
     path = PurePosixPath(f"results/{folder}/{name}.pqt")
-    return TableSchema(name, path, description, ("target_NM", "event", *key), (_TARGET, _EVENT, *columns))
+    return TableSchema(name, path, description, ("target_NM", "event", *key), (TARGET, EVENT, *columns))
 
 
-LMM_COEFFICIENTS = _result(
+LMM_COEFFICIENTS = result_table(
     "responses",
     "lmm_coefficients_early",
     "Mixed model of the task: fixed effects, one row per target, event and term.",
@@ -54,7 +55,7 @@ LMM_COEFFICIENTS = _result(
     ),
 )
 
-LMM_VARIANCE = _result(
+LMM_VARIANCE = result_table(
     "responses",
     "lmm_variance_explained_early",
     "Mixed model of the task: how much of the variance of responses it explains, one row per target and event.",
@@ -65,15 +66,15 @@ LMM_VARIANCE = _result(
         Column("residual_variance", "number", "of trials", "z²"),
         Column("subject_variance", "number", "of mice", "z²"),
         Column("log_likelihood", "number", "restricted; natural logarithm"),
-        _N_TRIALS,
-        _N_SUBJECTS,
+        N_TRIALS,
+        N_SUBJECTS,
         Column("coding", "text", "how contrast is coded"),
         Column("random_effects", "text", "what differs between mice: 1 (the intercept), or contrast too"),
         Column("contrast_centre", "number", "mean of the coded contrast, which was subtracted"),
     ),
 )
 
-LMM_PREDICTIONS = _result(
+LMM_PREDICTIONS = result_table(
     "responses",
     "lmm_predictions_early",
     "Mixed model of the task: predicted responses, one row per target, event, side, outcome and contrast.",
@@ -87,7 +88,7 @@ LMM_PREDICTIONS = _result(
     ),
 )
 
-LMM_MEANS = _result(
+LMM_MEANS = result_table(
     "responses",
     "lmm_emm_early",
     "Mixed model of the task: estimated marginal means, one row per target, event, factor and level.",
@@ -101,7 +102,7 @@ LMM_MEANS = _result(
     ),
 )
 
-LMM_SLOPES = _result(
+LMM_SLOPES = result_table(
     "responses",
     "lmm_contrast_slopes_early",
     "Mixed model of the task: effect of contrast by outcome, one row per target, event and outcome, and mouse where slopes differ.",
@@ -115,7 +116,7 @@ LMM_SLOPES = _result(
     ),
 )
 
-LMM_INTERACTIONS = _result(
+LMM_INTERACTIONS = result_table(
     "responses",
     "lmm_interactions_early",
     "Mixed model of the task: effect of one factor at the levels of another, one row per target, event, pair and level.",
@@ -133,9 +134,9 @@ LMM_INTERACTIONS = _result(
 )
 
 
-_Q_VALUE = Column("q_value", "number", "false discovery rate over all rows", nullable=True)
+Q_VALUE = Column("q_value", "number", "false discovery rate over all rows", nullable=True)
 
-ANOVA = _result(
+ANOVA = result_table(
     "responses",
     "anova_subject_means",
     "Analysis of variance of the means by mouse, contrast, side and outcome: one row per target, event and effect.",
@@ -146,14 +147,14 @@ ANOVA = _result(
         Column("Num DF", "number", "degrees of freedom of the effect"),
         Column("Den DF", "number", "degrees of freedom of its error"),
         Column("Pr(>F)", "number", "p-value", nullable=True),
-        _Q_VALUE,
+        Q_VALUE,
         Column("method", "text", "rm (within mice, balanced), or block (mice as blocks, unbalanced)"),
-        _N_SUBJECTS,
+        N_SUBJECTS,
         Column("n_cells", "integer", "means that were analysed", "means"),
     ),
 )
 
-CONTRAST_CODING = _result(
+CONTRAST_CODING = result_table(
     "responses",
     "contrast_coding_comparison",
     "The model of the task with contrast coded in several ways: one row per target, event and coding.",
@@ -163,8 +164,8 @@ CONTRAST_CODING = _result(
         Column("R2_marginal", "number", "share of variance of the fixed effects"),
         Column("AIC", "number", "Akaike's criterion, by maximum likelihood; smaller is better"),
         Column("BIC", "number", "the Bayesian criterion; smaller is better"),
-        _N_TRIALS,
-        _N_SUBJECTS,
+        N_TRIALS,
+        N_SUBJECTS,
     ),
 )
 
@@ -177,7 +178,7 @@ _SCORES = {
     "delta_r2_timing": "what timing adds: r2_full minus r2_drop_timing",
 }
 
-MOVEMENT_LOSO = _result(
+MOVEMENT_LOSO = result_table(
     "movement_encoding",
     "loso_cv_model_comparison",
     "How well contrast and timing predict the responses of a mouse left out of the fit: one row per target, timing and mouse.",
@@ -191,7 +192,7 @@ MOVEMENT_LOSO = _result(
     ),
 )
 
-TIMING_SLOPES = _result(
+TIMING_SLOPES = result_table(
     "movement_encoding",
     "per_contrast_slopes",
     "How responses go with the timing of movements, at each contrast: one row per target, contrast and timing.",
@@ -202,14 +203,14 @@ TIMING_SLOPES = _result(
         Column("timing_coef", "number", "per tenfold time", "z"),
         Column("timing_se", "number", "its standard error", "z"),
         Column("timing_p", "number", "two-sided, normal"),
-        _Q_VALUE,
+        Q_VALUE,
         Column("r2_marginal", "number", "share of variance of the fixed effects"),
-        _N_TRIALS,
-        _N_SUBJECTS,
+        N_TRIALS,
+        N_SUBJECTS,
     ),
 )
 
-WHEEL_LMM = _result(
+WHEEL_LMM = result_table(
     "movement_encoding",
     "wheel_lmm",
     "Whether the response tells how the mouse will move, at each contrast: one row per target, contrast and variable.",
@@ -226,52 +227,93 @@ WHEEL_LMM = _result(
         Column("nm_coefficient", "number", "of the response, in units of dv per z"),
         Column("nm_pvalue", "number", "two-sided, normal", nullable=True),
         Column("nm_qvalue", "number", "its false discovery rate over all rows", nullable=True),
-        _N_TRIALS,
-        _N_SUBJECTS,
+        N_TRIALS,
+        N_SUBJECTS,
     ),
 )
 
 
-def _outcomes(analysis: str, what: str) -> TableSchema:
-    """Return the schema of the outcomes of an analysis: one row per group, whether a result came out or why not."""
-    return TableSchema(
-        f"{analysis}_outcomes",
-        PurePosixPath(f"results/responses/{analysis}_outcomes.pqt"),
-        f"{what}: how every group came out, or why it has no result.",
-        ("target_NM", "event", "contrast", "variable"),
-        (
-            Column("analysis", "text", "the analysis"),
-            _TARGET,
-            _EVENT,
-            Column("contrast", "number", "when the group is of one contrast", "%", nullable=True),
-            Column("variable", "text", "when there are several: variable, coding or family", nullable=True),
-            Column("status", "text", "ok, boundary (no variance between mice), or why there is no result"),
-            _N_TRIALS,
-            _N_SUBJECTS,
-            Column("detail", "text", "what else to know", nullable=True),
-        ),
-        unique=False,
-    )
-
-
-RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
-    {
-        name: (*tables, _outcomes(name, what))
-        for name, what, tables in (
-            (
-                "task_lmm",
-                "Mixed model of responses by contrast, side and outcome",
-                (LMM_COEFFICIENTS, LMM_VARIANCE, LMM_PREDICTIONS, LMM_MEANS, LMM_SLOPES, LMM_INTERACTIONS),
-            ),
-            ("response_anova", "Analysis of variance of mean responses", (ANOVA,)),
-            ("contrast_coding", "Codings of the contrast compared", (CONTRAST_CODING,)),
-            (
-                "movement_encoding",
-                "Responses by contrast and by the timing of movements",
-                (MOVEMENT_LOSO, TIMING_SLOPES),
-            ),
-            ("wheel_lmm", "Mixed models of movements by the response", (WHEEL_LMM,)),
-        )
-    }
+_FAMILY = (
+    Column("family", "text", "task, movement, task_ceiling or movement_ceiling"),
+    Column("movement_var", "text", "the movement variable that the family is about", nullable=True),
 )
-"""Tables of every analysis by its name; the last has the outcomes."""
+_FOLDS = (
+    *_FAMILY,
+    Column("fold", "text", "the mouse that was left out; aggregate for the mean over mice"),
+    Column("predictor", "text", "what the model is compared without"),
+    N_TRIALS,
+)
+
+FAMILY_VARIANCE = result_table(
+    "responses",
+    "response_lmm_r2",
+    "How much each of several nested mixed models explains: one row per target, event, family and model.",
+    ("family", "movement_var", "name"),
+    (
+        *_FAMILY,
+        Column("name", "text", "full, or what was left out of it"),
+        Column("marginal_r2", "number", "share of variance of the fixed effects"),
+        Column("conditional_r2", "number", "share of fixed effects and mice"),
+        N_TRIALS,
+        N_SUBJECTS,
+    ),
+)
+
+FAMILY_COEFFICIENTS = result_table(
+    "responses",
+    "response_lmm_coefficients",
+    "Coefficients of the full model of every family: one row per target, event, family and term.",
+    ("family", "movement_var", "term", "term_n"),
+    (
+        *_FAMILY,
+        Column("term", "text", "term of the model, such as contrast:side"),
+        Column("term_n", "integer", "column of the term, from 0: one for each level but the first"),
+        Column("Coef.", "number", "estimate", "z"),
+        Column("Std.Err.", "number", "its standard error", "z"),
+        Column("z", "number", "estimate over standard error"),
+        Column("P>|z|", "number", "two-sided, normal"),
+        Q_VALUE,
+        Column("ci_lower", "number", "lower end of its 95 % interval", "z"),
+        Column("ci_upper", "number", "upper end of its 95 % interval", "z"),
+    ),
+)
+
+FAMILY_MEANS = result_table(
+    "responses",
+    "response_lmm_means",
+    "What the full model of the task predicts: one row per target, event, contrast and side.",
+    ("family", "movement_var", "contrast", "side"),
+    (
+        *_FAMILY,
+        Column("contrast", "number", "unsigned stimulus contrast", "%"),
+        Column("side", "text", "contra or ipsi"),
+        Column("predicted", "number", "by the fixed effects", "z"),
+        Column("ci_lower", "number", "lower end of its 95 % interval", "z"),
+        Column("ci_upper", "number", "upper end of its 95 % interval", "z"),
+        Column("reference", "text", "balanced (other factors in the middle of their levels) or sample (at their mean)"),
+    ),
+)
+
+FAMILY_CROSS_VALIDATION = result_table(
+    "responses",
+    "response_lmm_reliability_cv",
+    "How well every family predicts mice that it was not fitted to: one row per target, event, family, mouse left out and predictor.",
+    ("family", "movement_var", "fold", "predictor"),
+    (
+        *_FOLDS,
+        Column("r2", "number", "of the full model on the mouse left out, both sides centred"),
+        Column("delta_r2", "number", "what the predictor adds to it"),
+    ),
+)
+
+FAMILY_JACKKNIFE = result_table(
+    "responses",
+    "response_lmm_reliability_jackknife",
+    "How much what families explain depends on single mice: one row per target, event, family, mouse left out and predictor.",
+    ("family", "movement_var", "fold", "predictor"),
+    (
+        *_FOLDS,
+        Column("r2", "number", "marginal R² of the full model on all mice but this"),
+        Column("delta_r2", "number", "what the predictor adds to it"),
+    ),
+)

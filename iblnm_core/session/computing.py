@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from iblnm_core.analyses.traces import condition_traces
 from iblnm_core.errors import IblnmError
 from iblnm_core.parameters import Parameters
-from iblnm_core.session import layout, photometry_stage, stages
+from iblnm_core.session import layout, photometry_stage, stages, summary_layout
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.magnitudes import response_magnitudes
+from iblnm_core.session.magnitudes import fiber_vector, modelled_trials, own_responses, response_sizes
 from iblnm_core.session.metadata import judge_metadata, judge_paths
 from iblnm_core.session.performance import task_performance
 from iblnm_core.session.regressors import trial_regressors
@@ -101,9 +102,7 @@ class Computation:
         if "responses" in due and self._can_make(trials, "responses"):
             with self._guarded({"responses"}), self.times.step("responses"):
                 made = self._responses(trials, signals if due & PHOTOMETRY else self._stored_signals())
-        if "response_magnitudes" in due and self._can_make(trials, "response_magnitudes"):
-            with self._guarded({"response_magnitudes"}), self.times.step("magnitudes"):
-                self._magnitudes(trials, made if "responses" in due else self._stored_responses())
+        self._summaries(due, trials, made)
         velocities = None
         if "wheel_velocity" in due and self._can_make(trials, "wheel_velocity"):
             with self._guarded({"wheel_velocity"}), self.times.step("wheel"):
@@ -175,13 +174,57 @@ class Computation:
             stored = layout.read_responses(file)
             return {layout.fiber_index(file, group): (group, found) for group, found in stored.items()}
 
+    def _summaries(
+        self, due: frozenset[str], trials: pd.DataFrame | None, made: Mapping[int, tuple[str, Responses]]
+    ) -> None:
+        """Make what the responses of every fibre are boiled down to."""
+        steps = {
+            "response_magnitudes": ("magnitudes", self._magnitudes),
+            "response_vector": ("vectors", self._vectors),
+            "condition_traces": ("traces", self._traces),
+        }
+        responses = made if "responses" in due else None
+        for name, (step, make) in steps.items():
+            if name in due and self._can_make(trials, name):
+                with self._guarded({name}), self.times.step(step):
+                    responses = self._stored_responses() if responses is None else responses
+                    make(trials, responses)
+                    self.summaries[name] = {"n_recordings": len(responses)}
+
     def _magnitudes(self, trials: pd.DataFrame, responses: Mapping[int, tuple[str, Responses]]) -> None:
         parameters, order = self.parameters.magnitudes, self.parameters.responses.events
         for index, (group, found) in responses.items():
-            values = response_magnitudes(found, trials, order, parameters)
-            part = layout.magnitudes_part(index, found, values, parameters)
+            sizes = response_sizes(found, trials, order, parameters)
+            part = summary_layout.magnitudes_part(index, found, sizes, parameters)
             self.parts[f"photometry/{group}/magnitudes"] = part
-        self.summaries["response_magnitudes"] = {"n_recordings": len(responses)}
+
+    def _vectors(self, trials: pd.DataFrame, responses: Mapping[int, tuple[str, Responses]]) -> None:
+        sides = list(self.row["hemisphere"])
+        for index, (group, found) in responses.items():
+            made = self.parts.get(f"photometry/{group}/magnitudes") or self._stored_part(
+                f"photometry/{group}/magnitudes"
+            )
+            sizes = pd.concat(
+                [
+                    pd.DataFrame({"event": event, "trial": made.datasets["trials"], "response": made.datasets[event]})
+                    for event in found.events
+                ]
+            )
+            hemisphere = sides[index] if index < len(sides) else None
+            vector = fiber_vector(sizes, trials, hemisphere, self.parameters.modelling, self.parameters.vectors)
+            self.parts[f"photometry/{group}/vector"] = summary_layout.vector_part(index, vector)
+
+    def _traces(self, trials: pd.DataFrame, responses: Mapping[int, tuple[str, Responses]]) -> None:
+        parameters, order = self.parameters.magnitudes, self.parameters.responses.events
+        used = modelled_trials(trials, self.parameters.modelling)
+        for index, (group, found) in responses.items():
+            traces = condition_traces(own_responses(found, trials, order, parameters), trials, used)
+            part = summary_layout.traces_part(index, traces, found.times)
+            self.parts[f"photometry/{group}/traces"] = part
+
+    def _stored_part(self, path: str) -> Part:
+        with SessionFile(self.path, self.row["eid"]) as file:
+            return file.read(path)
 
     def _performance(self, trials: pd.DataFrame) -> None:
         parameters = self.parameters

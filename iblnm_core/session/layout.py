@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from iblnm_core.parameters import MagnitudeParameters
 from iblnm_core.schemas import TRIAL_REGRESSORS
 from iblnm_core.session.photometry import Recording
 from iblnm_core.session.preprocessing import PreprocessedSignal
@@ -271,34 +270,6 @@ def read_responses(file: SessionFile) -> dict[str, Responses]:
 def fiber_index(file: SessionFile, group: str) -> int:
     """Return the fibre index of a recording group's responses."""
     return int(file.handle[f"photometry/{group}/responses"].attrs["fiber_idx"])
-
-
-def magnitudes_part(fiber_idx: int, responses: Responses, values: np.ndarray, parameters: MagnitudeParameters) -> Part:
-    """Return the part of one fibre's response magnitudes."""
-    datasets: dict[str, Values] = {"trials": responses.trials, **dict(zip(responses.events, values, strict=True))}
-    attributes = {
-        "fiber_idx": fiber_idx,
-        "baseline_window": list(parameters.baseline_window_s),
-        "early_window": list(parameters.early_window_s),
-    }
-    return Part(datasets, attributes)
-
-
-def read_magnitudes(file: SessionFile) -> pd.DataFrame:
-    """Return the response magnitudes of a session file: one row per fibre, event and trial."""
-    frames = []
-    for group in file.regions():
-        path = f"photometry/{group}/magnitudes"
-        if path in file:
-            part = file.read(path)
-            trials = np.asarray(part.datasets["trials"])
-            for event in sorted(set(part.datasets) - {"trials"}):
-                columns = {"fiber_idx": part.attributes["fiber_idx"], "event": event, "trial": trials}
-                frames.append(pd.DataFrame({**columns, "response": part.datasets[event]}))
-    if not frames:
-        return pd.DataFrame(columns=["fiber_idx", "event", "trial", "response"])
-    rows = pd.concat(frames, ignore_index=True)
-    return rows.sort_values(["fiber_idx", "event", "trial"], ignore_index=True)
 
 
 def qc_parts(rows: pd.DataFrame, groups: Mapping[int, str]) -> dict[str, Part]:

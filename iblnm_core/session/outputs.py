@@ -52,7 +52,7 @@ class SessionOutput:
     code_version: str = "1"
 
 
-MAY_BE_EMPTY = frozenset({"responses", "response_magnitudes"})
+MAY_BE_EMPTY = frozenset({"responses", "response_magnitudes", "response_vector", "condition_traces"})
 """Outputs that are there even when they have no part: a session of which no event is complete has no responses to store."""
 
 DATASET_KINDS: Mapping[str, str] = MappingProxyType(
@@ -166,6 +166,29 @@ _OUTPUTS = (
         row_fields=(),
         part=r"photometry/[^/]+/magnitudes",
         steps=("magnitudes",),
+        code_version="2",
+    ),
+    SessionOutput(
+        "response_vector",
+        "The mean size of the responses of a fibre for each event, contrast, side and outcome.",
+        "responses",
+        depends=("trials", "response_magnitudes"),
+        datasets=(),
+        parameters=("modelling", "vectors"),
+        row_fields=("hemisphere",),
+        part=r"photometry/[^/]+/vector",
+        steps=("vectors",),
+    ),
+    SessionOutput(
+        "condition_traces",
+        "The mean course of the responses of a fibre for each event, contrast and outcome.",
+        "responses",
+        depends=("trials", "responses"),
+        datasets=(),
+        parameters=("magnitudes", "modelling"),
+        row_fields=(),
+        part=r"photometry/[^/]+/traces",
+        steps=("traces",),
     ),
     SessionOutput(
         "wheel_velocity",
@@ -212,6 +235,8 @@ _OUTPUTS = (
             "preprocessed_signal",
             "responses",
             "response_magnitudes",
+            "response_vector",
+            "condition_traces",
             "wheel_velocity",
             "trial_regressors",
             "video_qc",
@@ -226,7 +251,7 @@ _OUTPUTS = (
 OUTPUTS: Mapping[str, SessionOutput] = MappingProxyType({output.name: output for output in _OUTPUTS})
 """All outputs by name, in the order in which a session makes them."""
 
-STAGES = ("query_database", "photometry", "task", "wheel", "video", "responses")
+STAGES = ("query_database", "photometry", "task", "wheel", "video", "responses", "movement_encoding")
 """Stages of the command line, in the order that users know."""
 
 COMPUTED: tuple[str, ...] = tuple(name for name in OUTPUTS if name != "session_errors")

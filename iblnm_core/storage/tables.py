@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NOTES = b"iblnm"
+_HASH = "content_hash"
+_ROWS_AT_ONCE = 250_000
 
 
 class SchemaViolation(IblnmError):
@@ -40,26 +43,69 @@ class Table:
     rows: "pa.Table"
     notes: Mapping[str, Any]
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """Hash of the rows, equal exactly when they are, however they are chunked."""
         digest = hashlib.blake2b(digest_size=16)
         for name in self.rows.column_names:
             digest.update(name.encode())
-            for content in _contents(self.rows.column(name)):
+            for content in _contents(self.rows.column(name).combine_chunks()):
                 digest.update(content)
         return digest.hexdigest()
 
 
-def _contents(column: "pa.ChunkedArray") -> Iterator[bytes]:
-    """Yield what tells a column from another one of its type."""
-    import pyarrow as pa
+@dataclass(frozen=True)
+class StoredTable:
+    """A table as it lies below a root already, which nothing has to write.
 
-    if not pa.types.is_primitive(column.type):
-        yield json.dumps(column.to_pylist()).encode()
-        return
-    yield column.is_valid().to_numpy().tobytes()
-    yield column.fill_null(False if pa.types.is_boolean(column.type) else 0).to_numpy().tobytes()
+    Attributes
+    ----------
+    schema : TableSchema
+    notes : mapping
+    n_rows : int
+    """
+
+    schema: TableSchema
+    notes: Mapping[str, Any]
+    n_rows: int
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of the rows when they were written."""
+        return str(self.notes[_HASH])
+
+
+def stored_table(folder: Path, schema: TableSchema) -> StoredTable | None:
+    """Return a table as it is stored; None when it is absent, broken or of other columns than its schema has now."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        found = pq.read_metadata(folder / schema.path)
+    except (FileNotFoundError, pa.ArrowException):
+        return None
+    names = found.schema.to_arrow_schema().names
+    notes = dict(json.loads((found.metadata or {}).get(_NOTES, b"{}")))
+    if names != schema.with_features(names).column_names or _HASH not in notes:
+        return None
+    return StoredTable(schema, notes, found.num_rows)
+
+
+def _contents(column: "pa.Array") -> Iterator[bytes | memoryview]:
+    """Yield what tells an array from another one of its type."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    yield column.is_valid().to_numpy(zero_copy_only=False).tobytes()
+    if pa.types.is_list(column.type):
+        yield pc.fill_null(pc.list_value_length(column), -1).to_numpy().tobytes()
+        yield from _contents(column.flatten())
+    elif pa.types.is_string(column.type):
+        yield pc.fill_null(pc.binary_length(column), -1).to_numpy().tobytes()
+        yield "".join(column.drop_null().to_pylist()).encode()
+    else:
+        filled = column.fill_null(False if pa.types.is_boolean(column.type) else 0)
+        yield filled.to_numpy(zero_copy_only=False).tobytes()
 
 
 def make_table(schema: TableSchema, frame: pd.DataFrame, notes: Mapping[str, Any] | None = None) -> Table:
@@ -69,7 +115,7 @@ def make_table(schema: TableSchema, frame: pd.DataFrame, notes: Mapping[str, Any
     ----------
     schema : TableSchema
     frame : DataFrame
-        Columns of the schema in any order.
+        Columns of the schema in any order; and features, when the schema has such.
     notes : mapping, optional
 
     Raises
@@ -83,32 +129,63 @@ def make_table(schema: TableSchema, frame: pd.DataFrame, notes: Mapping[str, Any
     missing = set(schema.column_names) - set(frame.columns)
     if missing:
         raise SchemaViolation(f"table {schema.name} lacks {', '.join(sorted(missing))}")
-    ordered = frame[schema.column_names]
+    full = schema.with_features(list(frame.columns))
+    ordered = frame[full.column_names]
     try:
-        if not _is_sorted(ordered, schema.key):
+        repeated = _repeated(ordered, schema.key)
+        if repeated is None:
             ordered = ordered.sort_values(list(schema.key), ignore_index=True, kind="stable")
-        # an empty frame has no types to hold against the schema
-        checked = ordered if ordered.empty else schema.pandera().validate(ordered, lazy=True)
-        rows = pa.Table.from_pandas(checked, schema=schema.arrow(), preserve_index=False)
+            repeated = _repeated(ordered, schema.key)
+        if schema.unique and repeated is not None and repeated.any():
+            key = ordered[list(schema.key)].iloc[int(repeated.argmax())].to_dict()
+            raise SchemaViolation(
+                f"table {schema.name} has {repeated.sum()} rows too many for their key, such as {key}"
+            )
+        rows = _checked_rows(full, ordered)
     except (pandera.errors.SchemaErrors, pandera.errors.SchemaError, pa.ArrowException, TypeError) as error:
         # a key of mixed types cannot even be ordered
         raise SchemaViolation(f"table {schema.name}: {error}") from error
     return Table(schema, rows, dict(notes or {}))
 
 
-def _is_sorted(frame: pd.DataFrame, key: Sequence[str]) -> bool:
-    """Whether rows are in the order of a key already: looking is much cheaper than sorting millions of them."""
-    if frame[list(key)].isna().to_numpy().any():
-        # what is missing where nothing may be is judged by the schema
-        return False
+def _checked_rows(schema: TableSchema, frame: pd.DataFrame) -> "pa.Table":
+    """Hold a frame against its schema, some rows at a time: a check takes copies, which millions of rows have no room for."""
+    import pyarrow as pa
+
+    # an empty frame has no types to hold against the schema
+    if frame.empty:
+        return pa.Table.from_pandas(frame, schema=schema.arrow(), preserve_index=False)
+    expected, types = schema.pandera(), schema.arrow()
+    stretches = (frame.iloc[first : first + _ROWS_AT_ONCE] for first in range(0, len(frame), _ROWS_AT_ONCE))
+    return pa.concat_tables(
+        pa.Table.from_pandas(expected.validate(rows, lazy=True), schema=types, preserve_index=False)
+        for rows in stretches
+    )
+
+
+def _repeated(frame: pd.DataFrame, key: Sequence[str]) -> "np.ndarray | None":
+    """Return which rows have the key of the row before; None when the rows are not in the order of the key.
+
+    Looking is much cheaper than sorting millions of rows.
+    """
     tied = np.ones(max(len(frame) - 1, 0), dtype=bool)
     for name in key:
         values = frame[name].to_numpy()
         before, after = values[:-1][tied], values[1:][tied]
+        known, previous_known = pd.notna(after), pd.notna(before)
+        if not known.all() or not previous_known.all():
+            # what is missing comes last, and is like what else is missing
+            return _repeated(_ranked(frame, key), key)
         if (after < before).any():
-            return False
+            return None
         tied[tied] = after == before
-    return True
+    return np.append(np.zeros(min(len(frame), 1), dtype=bool), tied)
+
+
+def _ranked(frame: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
+    """Return the columns of a key as numbers in the order of their values, the missing last."""
+    ranks = {name: pd.factorize(frame[name], sort=True)[0] for name in key}
+    return pd.DataFrame({name: np.where(codes < 0, len(frame), codes) for name, codes in ranks.items()})
 
 
 def write_table(folder: Path, table: Table) -> Path:
@@ -116,7 +193,8 @@ def write_table(folder: Path, table: Table) -> Path:
     import pyarrow.parquet as pq
 
     path = folder / table.schema.path
-    metadata = {**(table.rows.schema.metadata or {}), _NOTES: json.dumps(dict(table.notes), sort_keys=True).encode()}
+    notes = json.dumps({**table.notes, _HASH: table.content_hash}, sort_keys=True)
+    metadata = {**(table.rows.schema.metadata or {}), _NOTES: notes.encode()}
     with atomic_path(path, verify=pq.read_schema) as temporary:
         pq.write_table(table.rows.replace_schema_metadata(metadata), temporary, compression="zstd")
     return path
@@ -143,15 +221,3 @@ def read_table(folder: Path, schema: TableSchema, columns: list[str] | None = No
     except (pa.ArrowException, OSError) as error:
         raise CorruptArtifact(f"table {schema.name}", "all", str(path), str(error)) from error
     return frame
-
-
-def read_notes(folder: Path, schema: TableSchema) -> dict[str, Any]:
-    """Return the provenance kept in a table; empty for a table that is absent or cannot be read."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        metadata = pq.read_schema(folder / schema.path).metadata or {}
-    except (FileNotFoundError, pa.ArrowException):
-        return {}
-    return dict(json.loads(metadata.get(_NOTES, b"{}")))

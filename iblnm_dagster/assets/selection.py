@@ -7,8 +7,8 @@ import pandas as pd
 
 from iblnm_core.cohort.selection import Selection, account_table, recordings_table, select
 from iblnm_core.schemas import RECORDINGS, SELECTION
-from iblnm_core.storage.tables import Table, make_table
-from iblnm_dagster.assets.stored import column_schema, table_result
+from iblnm_core.storage.tables import make_table
+from iblnm_dagster.assets.stored import TableResult, column_schema, table_result
 from iblnm_dagster.resources import RootResource
 
 
@@ -34,7 +34,7 @@ def selection(
     errors: pd.DataFrame,
     performance: pd.DataFrame,
     session_status: pd.DataFrame,
-) -> Iterator[dg.MaterializeResult[Table]]:
+) -> Iterator[TableResult]:
     """Choose sessions and recordings by the parameters of the root."""
     chosen = select(sessions, errors, Selection.of(root.open().parameters.selection), performance, session_status)
     tables = {SELECTION: account_table(chosen), RECORDINGS: recordings_table(chosen)}

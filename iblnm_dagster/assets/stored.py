@@ -6,8 +6,13 @@ from typing import Any
 
 import dagster as dg
 
-from iblnm_core.storage.tables import Table
+from iblnm_core.storage.tables import StoredTable, Table
 from iblnm_core.table_schema import TableSchema
+
+TableResult = dg.MaterializeResult[Any]
+"""What an asset that is a stored table yields: a `Table`, or a `StoredTable` that stays; Dagster knows no unions."""
+
+_PREVIEW_ROWS, _PREVIEW_COLUMNS, _PREVIEW_TEXT = 8, 12, 40
 
 
 def column_schema(schema: TableSchema) -> dg.TableSchema:
@@ -28,16 +33,33 @@ def column_schema(schema: TableSchema) -> dg.TableSchema:
                 f"{column.description} [{column.unit}]" if column.unit else column.description,
                 dg.TableColumnConstraints(nullable=column.nullable),
             )
-            for column in schema.columns
+            for column in (*schema.columns, *([schema.features] if schema.features is not None else []))
         ]
     )
 
 
-def table_result(table: Table, *checks: dg.AssetCheckResult, **metadata: int) -> dg.MaterializeResult[Table]:
+def table_result(table: Table | StoredTable, *checks: dg.AssetCheckResult, **metadata: Any) -> TableResult:
     """Return a table with a data version that changes exactly when its rows do, and what its checks say."""
     return dg.MaterializeResult(
         value=table, data_version=dg.DataVersion(table.content_hash), metadata=metadata, check_results=checks
     )
+
+
+def preview(table: Table) -> dg.MetadataValue[Any]:
+    """Return the first rows of a table as the web interface shows them, short enough for every event to hold."""
+    shown = table.rows.slice(0, _PREVIEW_ROWS)
+    names = table.rows.column_names[:_PREVIEW_COLUMNS]
+    records = [dg.TableRecord({name: _shown(row[name]) for name in names}) for row in shown.select(names).to_pylist()]
+    return dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(name) for name in names]))
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = f"{len(value)} values" if isinstance(value, list) else str(value)
+    return text if len(text) <= _PREVIEW_TEXT else f"{text[:_PREVIEW_TEXT]}…"
 
 
 def table_asset(

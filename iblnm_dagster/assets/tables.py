@@ -7,8 +7,8 @@ import pandas as pd
 
 from iblnm_core.cohort.collect import COLLECTED, collect, stage_errors
 from iblnm_core.schemas import SESSION_STATUS, STAGE_LOGS
-from iblnm_core.storage.tables import Table, make_table
-from iblnm_dagster.assets.stored import column_schema, table_asset, table_result
+from iblnm_core.storage.tables import make_table
+from iblnm_dagster.assets.stored import TableResult, column_schema, table_asset, table_result
 from iblnm_dagster.resources import RootResource
 
 _SHOWN_IDS = 20
@@ -21,6 +21,8 @@ MADE_FROM = {
     "trial_timing": "trial_regressors",
     "trial_regressors": "trial_regressors",
     "responses": "response_magnitudes",
+    "response_matrix": "response_vector",
+    "condition_traces": "condition_traces",
     "video": "video_qc",
 }
 """The session output that each collected table gathers."""
@@ -37,7 +39,7 @@ def build_collected_table(name: str) -> dg.AssetsDefinition:
         deps=[MADE_FROM[name]],
         checks={f"{name}_complete": "Every session file could be read."},
     )
-    def collected(root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
+    def collected(root: RootResource) -> Iterator[TableResult]:
         result = collect(root.open(), name)
         check = dg.AssetCheckResult(
             passed=not result.broken,
@@ -65,7 +67,7 @@ def build_collected_table(name: str) -> dg.AssetsDefinition:
     ],
     ins={"errors": dg.AssetIn(["tables", "errors"])},
 )
-def stage_logs(errors: pd.DataFrame) -> Iterator[dg.MaterializeResult[Table]]:
+def stage_logs(errors: pd.DataFrame) -> Iterator[TableResult]:
     """Errors by stage of the command line."""
     for stage, schema in STAGE_LOGS.items():
         rows = stage_errors(errors, stage)
@@ -82,7 +84,7 @@ def stage_logs(errors: pd.DataFrame) -> Iterator[dg.MaterializeResult[Table]]:
         "out_of_date": "Every session is computed and current.",
     },
 )
-def session_status(root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
+def session_status(root: RootResource) -> Iterator[TableResult]:
     """Where every session stands: what is stored against what would be made of its inputs now."""
     status = root.catalogue().status()
     failed, due = status[status["state"] == "failed"], status[status["due"].notna()]

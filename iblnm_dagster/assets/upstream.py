@@ -9,9 +9,9 @@ from iblnm_core.cohort.catalogue import build_catalogue, index_frame
 from iblnm_core.cohort.extended_qc import extended_qc_table
 from iblnm_core.cohort.fibers import fiber_table, side_conflicts
 from iblnm_core.schemas import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
-from iblnm_core.storage.tables import Table, make_table
+from iblnm_core.storage.tables import make_table
 from iblnm_dagster import partitions
-from iblnm_dagster.assets.stored import table_asset, table_result
+from iblnm_dagster.assets.stored import TableResult, table_asset, table_result
 from iblnm_dagster.resources import RootResource
 
 
@@ -27,7 +27,7 @@ class ListingConfig(dg.Config):
     "catalogue",
     checks={"records_usable": "Every record of the source has a session id and names that can be folder names."},
 )
-def session_index(config: ListingConfig, root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
+def session_index(config: ListingConfig, root: RootResource) -> Iterator[TableResult]:
     """Raw session records as the source has them."""
     listing = root.source().list_sessions(anew=config.redownload)
     table = make_table(SESSION_INDEX, index_frame(listing.records))
@@ -43,7 +43,7 @@ def session_index(config: ListingConfig, root: RootResource) -> Iterator[dg.Mate
 
 
 @table_asset(SESSIONS, "catalogue")
-def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> dg.MaterializeResult[Table]:
+def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> TableResult:
     """Repair the records to one row per session, the catalogue; register the sessions as partitions."""
     table = make_table(SESSIONS, build_catalogue(session_index))
     eids = table.rows.column("eid").to_pylist()
@@ -60,7 +60,7 @@ def sessions(context: dg.AssetExecutionContext, session_index: pd.DataFrame) -> 
 
 
 @table_asset(SESSIONS_QC, "catalogue")
-def sessions_qc(session_index: pd.DataFrame) -> dg.MaterializeResult[Table]:
+def sessions_qc(session_index: pd.DataFrame) -> TableResult:
     """Lay out extended quality control as the database has it, one row per session and key."""
     table = make_table(SESSIONS_QC, extended_qc_table(session_index))
     keys = len(set(table.rows.column("key").to_pylist()))
@@ -72,7 +72,7 @@ def sessions_qc(session_index: pd.DataFrame) -> dg.MaterializeResult[Table]:
     "catalogue",
     checks={"fibers_located": "Every implanted fibre has coordinates, and sources agree about its side."},
 )
-def fibers(root: RootResource) -> Iterator[dg.MaterializeResult[Table]]:
+def fibers(root: RootResource) -> Iterator[TableResult]:
     """Lay out the implanted fibres that the source knows: entry, tip and side of each."""
     table = make_table(FIBERS, fiber_table(root.source().list_fibers(), root.open().parameters.fibers))
     rows = table.rows.to_pandas()

@@ -20,6 +20,7 @@ from tests_support.bad_input import (
 )
 from tests_support.sessions import OneSession, catalogue_of, errors_of
 
+from iblnm_core.demo.expectations import NO_RESPONSES
 from iblnm_core.errors import ConfigurationError, StorageFull
 from iblnm_core.root import create_root, open_root
 from iblnm_core.session import layout
@@ -53,7 +54,7 @@ def test_a_broken_dataset_gets_its_typed_verdict(session, break_file, case):
 def test_what_a_failing_session_no_longer_has_is_superseded(session, few_trials):
     assert not session.run().failed
     few_trials(session.folder)
-    assert set(session.run().stopped) == {"responses", "response_magnitudes", "task_performance"}
+    assert set(session.run().stopped) == {"task_performance", *NO_RESPONSES}
     with SessionFile(session.root.session_file(session.eid), session.eid) as file:
         parts = file.parts()
     assert not [part for part in parts if part.startswith("photometry/") and part.endswith("/responses")]

@@ -12,6 +12,7 @@ import pytest
 from tests_support.sessions import processed_root
 
 from iblnm_core import documentation
+from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.demo.presets import demo_plans
 from iblnm_core.parameters import PRESETS, parameters_from
 from iblnm_core.session.outputs import OUTPUTS
@@ -127,15 +128,26 @@ def test_the_graph_in_the_readme_is_the_graph():
     tables = {("photometry_qc", "qc"), ("session_errors", "errors"), ("session_errors", "session_status")}
     tables |= {("task_performance", "performance"), ("trial_regressors", "regressors"), ("trials", "all_trials")}
     tables |= {("video_qc", "video"), ("errors", "logs"), ("response_magnitudes", "sizes")}
+    tables |= {("response_vector", "matrix"), ("condition_traces", "traces")}
     upstream = {("session_index", "sessions"), ("session_index", "sessions_qc")}
     chosen = {
         (source, name)
         for source in ("sessions", "errors", "performance", "session_status")
         for name in ("recordings", "selection")
     }
-    chosen |= {(source, "modelling_frame") for source in ("recordings", "sizes", "regressors")}
-    chosen |= {("modelling_frame", "analyses")}
-    assert drawn == made | tables | upstream | chosen
+    assert drawn == made | tables | upstream | chosen | _drawn_analyses(drawing)
+
+
+def _drawn_analyses(drawing):
+    """Edges of the analyses, by the node of the drawing in which each is named."""
+    nodes = {name: node for node, text in re.findall(r'(\w+)\["([^"]+)"\]', drawing) for name in text.split(", ")}
+    maker = {schema.name: name for name, analysis in ANALYSES.items() for schema in analysis.tables}
+
+    def node(table):
+        name = maker.get(table, table)
+        return nodes.get(f"tables/{table}", nodes.get(name, name))
+
+    return {(node(table), nodes.get(name, name)) for name, analysis in ANALYSES.items() for table in analysis.reads}
 
 
 def test_the_commands_in_the_pages_exist():

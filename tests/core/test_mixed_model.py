@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
-from tests_support.cohorts import coverage
 from tests_support.toys import toy_t3
 
 from iblnm_core.analyses.coding import code_contrast, deviation_reward, deviation_side
 from iblnm_core.analyses.mixed_model import SubjectSums, fit_random_intercept, held_out_r_squared
+from iblnm_core.demo.simulated_trials import coverage
 from iblnm_core.errors import SingularDesign
 
 LEVELS = (0, 25, 100)

@@ -7,6 +7,7 @@ import pytest
 from iblnm_core.demo.outcome import surprises
 from iblnm_core.demo.plan import SessionPlan
 from iblnm_core.demo.presets import SUBJECTS
+from iblnm_core.demo.expectations import NO_RESPONSES
 from iblnm_core.errors import InsufficientTrials, LedStateGap
 from iblnm_core.session.fingerprint import Provenance
 from iblnm_core.session.outputs import COMPUTED
@@ -42,7 +43,7 @@ def test_as_planned_there_is_no_surprise():
     assert surprises(plan(None), EID, stored(), verdicts()) == []
     assert (
         surprises(
-            plan("few_trials"), EID, stored("responses", "response_magnitudes", "task_performance"), verdicts(*FEW)
+            plan("few_trials"), EID, stored("task_performance", *NO_RESPONSES), verdicts(*FEW)
         )
         == []
     )

@@ -155,6 +155,8 @@ def test_the_verdicts_of_the_session(processed):
         "preprocessed_signal": "ok",
         "responses": "ok",
         "response_magnitudes": "ok",
+        "response_vector": "ok",
+        "condition_traces": "ok",
         "wheel_velocity": "failed",
         "trial_regressors": "ok",
         "video_qc": "absent",
@@ -169,7 +171,7 @@ def test_the_verdicts_of_the_session(processed):
             *(
                 f"photometry/{r}/{p}"
                 for r in ("PPT", "SI")
-                for p in ("bands", "magnitudes", "preprocessed", "qc", "responses")
+                for p in ("bands", "magnitudes", "preprocessed", "qc", "responses", "traces", "vector")
             ),
             "provenance",
             "trial_regressors",

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from tests_support.sessions import catalogue_of
 
-from iblnm_core.cohort.collect import collect
+from iblnm_core.cohort.collect import collected_rows
 from iblnm_core.cohort.status import Catalogue
 from iblnm_core.root import create_root
 from iblnm_core.session import ledger
@@ -202,7 +202,7 @@ def test_a_worker_that_dies_costs_exactly_its_own_session(tmp_path, copies, brea
         runs.collect()
     assert result.failed == [deadly]
     assert set(result.reports) == set(made.eids)
-    errors = collect(root, "errors").table.rows.to_pandas()
+    errors = collected_rows(root, "errors")
     fatal = errors[errors["severity"] == "fatal"]
     assert fatal[["eid", "error_type", "rule"]].to_numpy().tolist() == [
         [deadly, "UnexpectedError", "no_unexpected_error"]
@@ -216,4 +216,4 @@ def test_a_worker_that_dies_costs_exactly_its_own_session(tmp_path, copies, brea
     with LocalRuns(root) as runs:
         runs.catalogue()
         assert runs.sessions(Catalogue.load(root).due()).failed == []
-    assert collect(root, "errors").table.rows.to_pandas()["severity"].tolist().count("fatal") == 0
+    assert collected_rows(root, "errors")["severity"].tolist().count("fatal") == 0

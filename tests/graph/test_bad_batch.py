@@ -4,7 +4,7 @@ import pytest
 from tests_support.bad_input import CASES
 from tests_support.sessions import OneSession
 
-from iblnm_core.cohort.collect import collect
+from iblnm_core.cohort.collect import collected_rows
 from iblnm_core.cohort.status import Catalogue
 from iblnm_core.root import create_root
 from iblnm_dagster.runs import LocalRuns
@@ -26,7 +26,7 @@ def test_every_broken_session_of_a_batch_costs_only_itself(tmp_path, copies, bre
         runs.catalogue()
         result = runs.sessions(made.eids)
     assert set(result.failed) == set(broken)
-    errors = collect(root, "errors").table.rows.to_pandas()
+    errors = collected_rows(root, "errors")
     fatal = errors[errors["severity"] == "fatal"].groupby("eid")
     assert set(fatal.groups) == set(broken)
     status = Catalogue.load(root).status().set_index(["eid", "asset"])["state"]
@@ -38,7 +38,7 @@ def test_every_broken_session_of_a_batch_costs_only_itself(tmp_path, copies, bre
     for eid in sound:
         assert set(status[eid]) == {"ok"}
     # quality rows say why, also for those that have no signal
-    quality = collect(root, "qc_photometry").table.rows.to_pandas()
+    quality = collected_rows(root, "qc_photometry")
     by_session = quality.groupby("eid")["verdict"].first()
     for eid, (_, _, (asset, error_type), _, _) in broken.items():
         if asset != "trials":

@@ -11,7 +11,7 @@ from iblnm_core.demo.cohort import write_cohort
 from iblnm_core.root import create_root
 from iblnm_core.schemas import SESSION_INDEX, SESSIONS
 from iblnm_core.session.pipeline import process_session
-from iblnm_core.storage.tables import make_table, read_table, write_table
+from iblnm_core.storage.tables import Table, make_table, read_table, write_table
 
 
 def catalogue_of(root):
@@ -29,7 +29,9 @@ def processed_root(folder, plans, **settings):
     for task in catalogue_of(root).tasks(cohort.eids):
         assert not process_session(task).failed
     for name in COLLECTED:
-        write_table(root.path, collect(root, name).table)
+        table = collect(root, name).table
+        assert isinstance(table, Table)
+        write_table(root.path, table)
     return root
 
 

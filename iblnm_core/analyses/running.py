@@ -1,0 +1,75 @@
+"""An analysis from the stored tables of a root to the tables it makes. What is computed stands in the registry."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from iblnm_core.analyses.registry import ANALYSES, Analysis
+from iblnm_core.parameters import Parameters
+from iblnm_core.schemas import TABLES
+from iblnm_core.storage.derived import notes_of, recipe, stored_results
+from iblnm_core.storage.tables import StoredTable, Table, make_table, read_table
+from iblnm_core.table_schema import TableSchema
+
+
+def run_analysis(folder: Path, analysis: Analysis, parameters: Parameters) -> Mapping[str, Table | StoredTable]:
+    """Return the tables of an analysis: as they are stored when nothing changed that they are made from, else made anew.
+
+    Parameters
+    ----------
+    folder : Path
+        The root.
+    analysis : Analysis
+    parameters : Parameters
+
+    Returns
+    -------
+    mapping of str to Table or StoredTable
+        By name; nothing is written.
+
+    Raises
+    ------
+    MissingPrerequisite
+        When a table that it reads is not stored.
+    SchemaViolation
+    CorruptArtifact
+    """
+    inputs = {name: TABLES[name] for name in analysis.reads}
+    made_from = recipe(folder, inputs.values(), parameters, analysis.sections, analysis.code_version)
+    stored = stored_results(folder, analysis.tables, made_from)
+    if stored is not None:
+        return stored
+    tables = {
+        name: read_table(folder, schema, columns=_columns(analysis.reads[name])) for name, schema in inputs.items()
+    }
+    results = analysis.run(tables, parameters)
+    notes = notes_of(made_from)
+    return {
+        schema.name: make_table(schema, _rows(results.get(schema.name), schema), notes) for schema in analysis.tables
+    }
+
+
+def _columns(names: tuple[str, ...] | None) -> list[str] | None:
+    return None if names is None else list(names)
+
+
+def _rows(rows: pd.DataFrame | None, schema: TableSchema) -> pd.DataFrame:
+    """Return rows that have their columns also when there are none."""
+    return rows if rows is not None and len(rows) else pd.DataFrame(columns=schema.column_names)
+
+
+def upstream_analyses(names: Iterable[str]) -> list[str]:
+    """Return analyses and those they are made from, in the order in which they can run.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of `ANALYSES`.
+    """
+    maker = {schema.name: name for name, analysis in ANALYSES.items() for schema in analysis.tables}
+    wanted = set(names)
+    for name in reversed(tuple(ANALYSES)):
+        if name in wanted:
+            wanted.update(maker[table] for table in ANALYSES[name].reads if table in maker)
+    return [name for name in ANALYSES if name in wanted]

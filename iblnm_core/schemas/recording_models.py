@@ -1,0 +1,156 @@
+"""Schemas of the results of models of single recordings, of tests that permute them, and of how they vary."""
+
+from pathlib import PurePosixPath
+
+from iblnm_core.schemas.keys import EID
+from iblnm_core.schemas.models import EVENT, N_TRIALS, Q_VALUE, TARGET, result_table
+from iblnm_core.table_schema import Column, TableSchema
+
+_FIBER = Column("fiber_idx", "integer", "position of the fibre in the session's lists")
+_SUBJECT = Column("subject", "text", "the mouse")
+_REGION = Column("brain_region", "text", "recording target")
+RECORDING = (EID, _FIBER, _SUBJECT, _REGION)
+_PREDICTOR = Column("predictor", "text", "contrast, side, reward, choice_side, log_reaction_time or peak_velocity")
+_N_DONORS = Column("n_donors", "integer", "recordings whose values stood in for its own", "recordings")
+
+
+def _of_recordings(name: str, description: str, key: str, columns: tuple[Column, ...]) -> TableSchema:
+    path = PurePosixPath(f"results/responses/{name}.pqt")
+    return TableSchema(
+        name,
+        path,
+        description,
+        ("eid", "fiber_idx", "event", key),
+        (EID, _FIBER, _SUBJECT, TARGET, _REGION, EVENT, *columns),
+    )
+
+
+DROP_ONE = _of_recordings(
+    "response_ols_persession_dropone",
+    "What each predictor adds to the model of one recording: one row per recording, event and predictor.",
+    "predictor",
+    (
+        _PREDICTOR,
+        Column("r2", "number", "of the full model"),
+        Column("delta_r2", "number", "what the predictor and its interactions add to it"),
+        N_TRIALS,
+    ),
+)
+
+SESSION_COEFFICIENTS = _of_recordings(
+    "response_ols_persession_coefs",
+    "Coefficients of the model of one recording: one row per recording, event and regressor.",
+    "regressor",
+    (
+        Column("regressor", "text", "the same six as predictors"),
+        Column("coef", "number", "estimate", "z"),
+        Column("coef_se", "number", "its standard error", "z"),
+        N_TRIALS,
+    ),
+)
+
+SWAP_RECORDINGS = _of_recordings(
+    "response_ols_persession_pvalues",
+    "How seldom the values of other recordings add as much to the model of a recording as its own: one row per recording, event and predictor.",
+    "predictor",
+    (
+        _PREDICTOR,
+        Column("delta_r2", "number", "what the predictor adds"),
+        Column("p_value", "number", "share of donors that add as much; null without donors", nullable=True),
+        Q_VALUE,
+        _N_DONORS,
+        Column("n_failed", "integer", "donors that gave no model", "recordings"),
+    ),
+)
+
+SWAP_MICE = result_table(
+    "responses",
+    "response_ols_persession_dropone_pvalues",
+    "The same for the recordings of a mouse together: one row per target, event, predictor and mouse.",
+    ("predictor", "subject"),
+    (
+        _PREDICTOR,
+        _SUBJECT,
+        Column("mean_delta_r2", "number", "mean over its recordings of what the predictor adds"),
+        Column("p_value", "number", "share of donors that add as much; null without donors", nullable=True),
+        Q_VALUE,
+        Column("n_sessions", "integer", "sessions in the mean", "sessions"),
+        Column("n_recordings", "integer", "recordings in the mean", "recordings"),
+        _N_DONORS,
+        Column("n_failed", "integer", "donors that gave no model for one of its recordings", "recordings"),
+    ),
+)
+
+_COMPONENT = (
+    Column("regressor", "text", "whose coefficient varies"),
+    Column("component", "text", "V_mouse (between mice) or V_session (between sessions of a mouse)"),
+)
+
+VARIANCE_SUMMARY = result_table(
+    "responses",
+    "response_varcomp_summary",
+    "How much coefficients vary between mice and between sessions: one row per target, event, regressor and component.",
+    ("regressor", "component"),
+    (
+        *_COMPONENT,
+        Column("mean", "number", "of the posterior, in variances of the estimates"),
+        Column("hdi_low", "number", "lower end of its shortest 94 % interval"),
+        Column("hdi_high", "number", "upper end of its shortest 94 % interval"),
+        Column("n_mice", "integer", "mice with enough sessions", "mice"),
+        Column("n_sessions", "integer", "their sessions", "sessions"),
+        Column("n_recordings", "integer", "their recordings", "recordings"),
+    ),
+)
+
+VARIANCE_DENSITIES = result_table(
+    "responses",
+    "response_varcomp_violin",
+    "Posteriors of these variances: one row per target, event, regressor, component and value.",
+    ("regressor", "component", "x"),
+    (
+        *_COMPONENT,
+        Column("x", "number", "decimal logarithm of the variance"),
+        Column("density", "number", "per unit of x"),
+    ),
+)
+
+
+def _baseline(model: str, description: str, slope: str) -> TableSchema:
+    return TableSchema(
+        f"baseline_{model}",
+        PurePosixPath(f"results/baseline/{model}.pqt"),
+        description,
+        ("eid", "fiber_idx"),
+        (
+            EID,
+            _FIBER,
+            _SUBJECT,
+            TARGET,
+            _REGION,
+            N_TRIALS,
+            _N_DONORS,
+            Column("n_failed", "integer", "draws that gave no statistic", "draws"),
+            Column("p_value", "number", "share of the draws with as large an R²", nullable=True),
+            Column(
+                "p_value_donors", "number", "share of the donors with as large an R², each counted once", nullable=True
+            ),
+            Column("q_value", "number", "false discovery rate over all rows, of p_value_donors", nullable=True),
+            Column("observed_slope", "number", slope),
+            Column("observed_r2", "number", "of the recording's own trials"),
+            Column("null_slope", "numbers", "slopes of the draws"),
+            Column("null_r2", "numbers", "R² of the draws"),
+        ),
+    )
+
+
+BASELINE_PERFORMANCE = _baseline(
+    "performance",
+    "Whether activity before the stimulus goes with being correct: one row per recording.",
+    "logit of being correct per standard deviation of the activity",
+)
+
+BASELINE_REACTION_TIME = _baseline(
+    "reaction_time",
+    "Whether activity before the stimulus goes with how fast the mouse responds: one row per recording.",
+    "activity, in standard deviations, per standard deviation of the log response time at the same contrast",
+)

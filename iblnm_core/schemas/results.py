@@ -1,0 +1,101 @@
+"""Which tables every cohort analysis makes, and the schemas of how its groups came out."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from types import MappingProxyType
+
+from iblnm_core.schemas import models, recording_models, similarity
+from iblnm_core.schemas.analyses import MEAN_TRACES, MODELLING_FRAME
+from iblnm_core.schemas.models import EVENT, N_SUBJECTS, N_TRIALS, TARGET
+from iblnm_core.schemas.recording_models import RECORDING
+from iblnm_core.table_schema import Column, TableSchema
+
+
+def _outcomes(analysis: str, folder: str, of_each: tuple[Column, ...] = ()) -> TableSchema:
+    """Return the schema of the outcomes of an analysis: one row per group, whether a result came out or why not."""
+    return TableSchema(
+        f"{analysis}_outcomes",
+        PurePosixPath(f"results/{folder}/{analysis}_outcomes.pqt"),
+        f"How every {'recording' if of_each else 'group'} of `{analysis}` came out, or why it has no result.",
+        ("target_NM", "event", *(column.name for column in of_each[:2]), "analysis", "contrast", "variable"),
+        (
+            Column("analysis", "text", "the analysis"),
+            TARGET,
+            EVENT,
+            *of_each,
+            Column("contrast", "number", "when the group is of one contrast", "%", nullable=True),
+            Column("variable", "text", "when there are several: variable, coding or family", nullable=True),
+            Column("status", "text", "ok, boundary (no variance between mice), or why there is no result"),
+            N_TRIALS,
+            N_SUBJECTS,
+            Column("detail", "text", "what else to know", nullable=True),
+        ),
+    )
+
+
+RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
+    {
+        "modelling_frame": (MODELLING_FRAME,),
+        "mean_traces": (MEAN_TRACES,),
+        "response_similarity": (
+            similarity.SIMILARITY_TARGETS,
+            similarity.SIMILARITY_PAIRS,
+            similarity.SIMILARITY_MATRIX,
+            _outcomes("response_similarity", "responses"),
+        ),
+        "target_decoding": (
+            similarity.DECODING_SCORES,
+            similarity.DECODING_CONFUSION,
+            similarity.DECODING_COEFFICIENTS,
+            similarity.DECODING_CONTRIBUTIONS,
+            similarity.DECODING_PREDICTIONS,
+            _outcomes("target_decoding", "target_decoding"),
+        ),
+        "task_lmm": (
+            models.LMM_COEFFICIENTS,
+            models.LMM_VARIANCE,
+            models.LMM_PREDICTIONS,
+            models.LMM_MEANS,
+            models.LMM_SLOPES,
+            models.LMM_INTERACTIONS,
+            _outcomes("task_lmm", "responses"),
+        ),
+        "response_anova": (models.ANOVA, _outcomes("response_anova", "responses")),
+        "contrast_coding": (models.CONTRAST_CODING, _outcomes("contrast_coding", "responses")),
+        "model_families": (
+            models.FAMILY_VARIANCE,
+            models.FAMILY_COEFFICIENTS,
+            models.FAMILY_MEANS,
+            models.FAMILY_CROSS_VALIDATION,
+            models.FAMILY_JACKKNIFE,
+            _outcomes("model_families", "responses"),
+        ),
+        "drop_one": (
+            recording_models.DROP_ONE,
+            recording_models.SESSION_COEFFICIENTS,
+            _outcomes("drop_one", "responses", RECORDING),
+        ),
+        "swap_null": (
+            recording_models.SWAP_MICE,
+            recording_models.SWAP_RECORDINGS,
+            _outcomes("swap_null", "responses", RECORDING),
+        ),
+        "variance_components": (
+            recording_models.VARIANCE_SUMMARY,
+            recording_models.VARIANCE_DENSITIES,
+            _outcomes("variance_components", "responses"),
+        ),
+        "baseline_coding": (
+            recording_models.BASELINE_PERFORMANCE,
+            recording_models.BASELINE_REACTION_TIME,
+            _outcomes("baseline_coding", "baseline", RECORDING),
+        ),
+        "movement_encoding": (
+            models.MOVEMENT_LOSO,
+            models.TIMING_SLOPES,
+            _outcomes("movement_encoding", "movement_encoding"),
+        ),
+        "wheel_lmm": (models.WHEEL_LMM, _outcomes("wheel_lmm", "movement_encoding")),
+    }
+)
+"""Tables of every analysis by its name: the main one first; the outcomes, where there are such, last."""

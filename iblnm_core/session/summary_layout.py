@@ -1,0 +1,85 @@
+"""What lies where in a session file of the numbers that responses are boiled down to; all else is in `layout`."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from iblnm_core.parameters import MagnitudeParameters
+from iblnm_core.session.magnitudes import Sizes
+from iblnm_core.session.responses import Responses
+from iblnm_core.storage.session_file import Part, SessionFile, Values
+
+_PRE_EVENT = "pre_event"
+
+
+def magnitudes_part(fiber_idx: int, responses: Responses, sizes: Sizes, parameters: MagnitudeParameters) -> Part:
+    """Return the part of one fibre's response magnitudes, and of what came before the events."""
+    datasets: dict[str, Values] = {"trials": responses.trials, **dict(zip(responses.events, sizes.early, strict=True))}
+    datasets |= {
+        f"{_PRE_EVENT}/{event}": values for event, values in zip(responses.events, sizes.pre_event, strict=True)
+    }
+    attributes = {
+        "fiber_idx": fiber_idx,
+        "baseline_window": list(parameters.baseline_window_s),
+        "early_window": list(parameters.early_window_s),
+        "pre_event_window": list(parameters.pre_event_window_s),
+    }
+    return Part(datasets, attributes)
+
+
+def read_magnitudes(file: SessionFile) -> pd.DataFrame:
+    """Return the response magnitudes of a session file: one row per fibre, event and trial."""
+    frames = []
+    for part in _parts(file, "magnitudes").values():
+        trials = np.asarray(part.datasets["trials"])
+        for event in sorted(name for name in part.datasets if name != "trials" and "/" not in name):
+            columns = {"fiber_idx": part.attributes["fiber_idx"], "event": event, "trial": trials}
+            values = {"response": part.datasets[event], "pre_event": part.datasets[f"{_PRE_EVENT}/{event}"]}
+            frames.append(pd.DataFrame({**columns, **values}))
+    if not frames:
+        return pd.DataFrame(columns=["fiber_idx", "event", "trial", "response", "pre_event"])
+    rows = pd.concat(frames, ignore_index=True)
+    return rows.sort_values(["fiber_idx", "event", "trial"], ignore_index=True)
+
+
+def vector_part(fiber_idx: int, vector: "pd.Series[float]") -> Part:
+    """Return the part of one fibre's response vector."""
+    return Part({"feature": list(vector.index), "response": vector.to_numpy()}, {"fiber_idx": fiber_idx})
+
+
+def read_vectors(file: SessionFile) -> dict[int, "pd.Series[float]"]:
+    """Return the response vectors of a session file, by fibre."""
+    found = {}
+    for part in _parts(file, "vector").values():
+        features = [str(name) for name in part.datasets["feature"]]
+        found[int(part.attributes["fiber_idx"])] = pd.Series(np.asarray(part.datasets["response"]), index=features)
+    return dict(sorted(found.items()))
+
+
+def traces_part(fiber_idx: int, traces: pd.DataFrame, times: NDArray[np.float64]) -> Part:
+    """Return the part of one fibre's mean courses."""
+    values = np.stack(list(traces["response"])) if len(traces) else np.empty((0, len(times)))
+    columns = {name: traces[name].to_numpy() for name in ("contrast", "feedbackType", "n_trials")}
+    return Part(
+        {"event": list(traces["event"]), **columns, "times": times, "response": values}, {"fiber_idx": fiber_idx}
+    )
+
+
+def read_traces(file: SessionFile) -> pd.DataFrame:
+    """Return the mean courses of a session file: a row per fibre, event, contrast and outcome."""
+    frames = []
+    for part in _parts(file, "traces").values():
+        columns = {name: part.datasets[name] for name in ("event", "contrast", "feedbackType", "n_trials")}
+        rows = pd.DataFrame({"fiber_idx": part.attributes["fiber_idx"], **columns})
+        times = np.asarray(part.datasets["times"])
+        rows["start_s"], rows["sampling_rate_hz"] = times[0], round(1 / float(np.median(np.diff(times))))
+        frames.append(rows.assign(response=list(np.asarray(part.datasets["response"]))))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _parts(file: SessionFile, name: str) -> Mapping[str, Part]:
+    """Return the parts of all fibres that have one of this name, by recording group."""
+    paths = {group: f"photometry/{group}/{name}" for group in file.regions()}
+    return {group: file.read(path) for group, path in paths.items() if path in file}

@@ -1,0 +1,68 @@
+"""Cohort analyses, from the stored tables; each is a function of `iblnm_core.analyses`, and its tables are assets."""
+
+from collections.abc import Iterator, Mapping
+from time import perf_counter
+from typing import Any
+
+import dagster as dg
+
+from iblnm_core.analyses.registry import ANALYSES
+from iblnm_core.analyses.running import run_analysis
+from iblnm_core.cohort.collect import COLLECTED
+from iblnm_core.storage.tables import StoredTable, Table
+from iblnm_core.table_schema import TableSchema
+from iblnm_dagster.assets.stored import TableResult, column_schema, preview, table_result
+from iblnm_dagster.resources import RootResource
+
+
+def table_key(name: str) -> dg.AssetKey:
+    """Return the asset of a stored table."""
+    if name in COLLECTED:
+        return dg.AssetKey(["tables", name])
+    for analysis, made in ANALYSES.items():
+        if analysis != name and name in {schema.name for schema in made.tables}:
+            return dg.AssetKey([analysis, name])
+    return dg.AssetKey(name)
+
+
+def build_analysis(name: str) -> dg.AssetsDefinition:
+    """Return the assets of one analysis: one per table, made together."""
+    analysis = ANALYSES[name]
+
+    @dg.multi_asset(
+        name=name,
+        specs=[
+            dg.AssetSpec(
+                table_key(schema.name),
+                deps=[table_key(table) for table in analysis.reads],
+                description=schema.description,
+                group_name=analysis.stage,
+                kinds={"parquet"},
+                code_version=analysis.code_version,
+                metadata={"dagster/column_schema": column_schema(schema)},
+            ).with_io_manager_key("table_io_manager")
+            for schema in analysis.tables
+        ],
+    )
+    def analysed(root: RootResource) -> Iterator[TableResult]:
+        opened = root.open()
+        start = perf_counter()
+        tables = run_analysis(opened.path, analysis, opened.parameters)
+        seconds = round(perf_counter() - start, 2)
+        outcomes = _outcome_counts(analysis.tables[-1], tables)
+        for table_name, table in tables.items():
+            metadata: dict[str, Any] = {**outcomes, "seconds": seconds}
+            if table_name == analysis.tables[0].name and isinstance(table, Table):
+                metadata["preview"] = preview(table)
+            yield table_result(table, **metadata)._replace(asset_key=table_key(table_name))
+
+    return analysed
+
+
+def _outcome_counts(schema: TableSchema, tables: Mapping[str, Table | StoredTable]) -> dict[str, int]:
+    """Return how many groups came out how; nothing for an analysis without outcomes, or one that stays as it is."""
+    table = tables[schema.name]
+    if not schema.name.endswith("_outcomes") or not isinstance(table, Table):
+        return {}
+    counts = table.rows.column("status").value_counts().to_pylist()
+    return {"groups": table.rows.num_rows, **{f"groups_{row['values']}": row["counts"] for row in counts}}
