@@ -303,12 +303,12 @@ def _contributions(
 ) -> pd.DataFrame:
     """Return what each feature adds to the balanced accuracy, in the sample and on held-out subjects."""
     everything = np.full(len(codes), True)
-    in_sample = _without_each(features, codes, everything, everything, C)
+    in_sample, of_all = _without_each(features, codes, everything, everything, C)
     held_out = np.full((features.shape[1] + 1, len(codes)), _UNPREDICTED)
     n_classes = codes.max() + 1
     for fold in folds:
         if len(np.unique(codes[~fold])) == n_classes:
-            held_out[:, fold] = _without_each(features, codes, ~fold, fold, C)
+            held_out[:, fold], _ = _without_each(features, codes, ~fold, fold, C, of_all)
     table = pd.DataFrame({"feature": list(names)})
     for kind, predicted in (("in_sample", in_sample), ("held_out", held_out)):
         valid = predicted[0] != _UNPREDICTED
@@ -320,22 +320,41 @@ def _contributions(
 
 
 def _without_each(
-    features: Array, codes: Codes, training: NDArray[np.bool_], tested: NDArray[np.bool_], C: float
-) -> Codes:
-    """Return the predictions of the model of all features, then of those without each of them; (p + 1, tested)."""
+    features: Array,
+    codes: Codes,
+    training: NDArray[np.bool_],
+    tested: NDArray[np.bool_],
+    C: float,
+    similar: Sequence[Array] | None = None,
+) -> tuple[Codes, list[Array]]:
+    """Return the predictions of the model of all features, then of those without each of them; (p + 1, tested).
+
+    Returned, too, are the models, which tell where the search for similar ones can start.
+    """
     scaled = _standardise(features, training)
     weights = balanced_weights(codes[training])
-    full = fit_sparse_logistic(scaled[training], codes[training], weights, C)
-    predicted = [decision_scores(scaled[tested], full).argmax(axis=1)]
+    full = fit_sparse_logistic(scaled[training], codes[training], weights, C, None if similar is None else similar[0])
+    models, predicted = [full], [decision_scores(scaled[tested], full).argmax(axis=1)]
     for column in range(features.shape[1]):
+        model = np.delete(full, column, axis=1)
         if not full[:, column].any():
             # what the model does not use, it does not miss
+            models.append(model)
             predicted.append(predicted[0])
             continue
         fewer = np.delete(scaled, column, axis=1)
-        model = fit_sparse_logistic(fewer[training], codes[training], weights, C, np.delete(full, column, axis=1))
-        predicted.append(decision_scores(fewer[tested], model).argmax(axis=1))
-    return np.array(predicted)
+        if similar is not None:
+            model = _moved_alike(model, np.delete(similar[0], column, axis=1), similar[column + 1])
+        models.append(fit_sparse_logistic(fewer[training], codes[training], weights, C, model))
+        predicted.append(decision_scores(fewer[tested], models[-1]).argmax(axis=1))
+    return np.array(predicted), models
+
+
+def _moved_alike(model: Array, before: Array, after: Array) -> Array:
+    """Return a model moved as another one was, unless that changes a sign: such coefficients are zero."""
+    moved = model + after - before
+    signs = np.sign(np.where(after != 0, after, model))
+    return np.where(np.sign(moved) == signs, moved, 0.0)
 
 
 def decode_targets(

@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+OUTCOMES = "_outcomes"
+"""How the names of tables of outcomes end."""
+
 
 class Status(StrEnum):
     """How an analysis of one group ended."""

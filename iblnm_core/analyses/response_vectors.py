@@ -218,8 +218,7 @@ def complete_features(matrix: pd.DataFrame, nan_handling: NanHandling, threshold
     """
     missing = matrix.isna().to_numpy()
     if nan_handling == "drop_sessions":
-        rows: pd.DataFrame = matrix.loc[~missing.any(axis=1)]
-        return rows
+        return matrix.iloc[np.flatnonzero(~missing.any(axis=1))]
     if nan_handling == "drop_features":
         kept = np.flatnonzero(missing.sum(axis=0) <= threshold * len(matrix))
         return matrix.iloc[:, kept]

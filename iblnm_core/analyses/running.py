@@ -5,12 +5,34 @@ from pathlib import Path
 
 import pandas as pd
 
+from iblnm_core.analyses.outcomes import OUTCOMES, Outcome, Status, outcome_table
 from iblnm_core.analyses.registry import ANALYSES, Analysis
 from iblnm_core.parameters import Parameters
 from iblnm_core.schemas import TABLES
 from iblnm_core.storage.derived import notes_of, recipe, stored_results
 from iblnm_core.storage.tables import StoredTable, Table, make_table, read_table
-from iblnm_core.table_schema import TableSchema
+
+
+def results_of(
+    analysis: Analysis, tables: Mapping[str, pd.DataFrame], parameters: Parameters
+) -> dict[str, pd.DataFrame]:
+    """Return all tables of an analysis, those without rows too; one without any group says so in its outcomes.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    tables : mapping of str to DataFrame
+        What it reads, by name.
+    parameters : Parameters
+    """
+    made = analysis.run(tables, parameters)
+    empty = {schema.name: pd.DataFrame(columns=schema.column_names) for schema in analysis.tables}
+    results = {name: made[name] if name in made and len(made[name]) else rows for name, rows in empty.items()}
+    name = analysis.tables[-1].name
+    if name.endswith(OUTCOMES) and results[name].empty:
+        nothing = Outcome(name.removesuffix(OUTCOMES), "", "", Status.NO_DATA, 0, 0, detail="nothing to analyse")
+        results[name] = outcome_table([nothing]).reindex(columns=analysis.tables[-1].column_names)
+    return results
 
 
 def run_analysis(folder: Path, analysis: Analysis, parameters: Parameters) -> Mapping[str, Table | StoredTable]:
@@ -43,20 +65,12 @@ def run_analysis(folder: Path, analysis: Analysis, parameters: Parameters) -> Ma
     tables = {
         name: read_table(folder, schema, columns=_columns(analysis.reads[name])) for name, schema in inputs.items()
     }
-    results = analysis.run(tables, parameters)
-    notes = notes_of(made_from)
-    return {
-        schema.name: make_table(schema, _rows(results.get(schema.name), schema), notes) for schema in analysis.tables
-    }
+    results = results_of(analysis, tables, parameters)
+    return {schema.name: make_table(schema, results[schema.name], notes_of(made_from)) for schema in analysis.tables}
 
 
 def _columns(names: tuple[str, ...] | None) -> list[str] | None:
     return None if names is None else list(names)
-
-
-def _rows(rows: pd.DataFrame | None, schema: TableSchema) -> pd.DataFrame:
-    """Return rows that have their columns also when there are none."""
-    return rows if rows is not None and len(rows) else pd.DataFrame(columns=schema.column_names)
 
 
 def upstream_analyses(names: Iterable[str]) -> list[str]:

@@ -251,12 +251,14 @@ def _biased(subject: Subject, day: int, minutes: float, pace: Pace) -> SessionPl
 
 _RULER_TARGETS = ("VTA", "SNc", "DR", "LC", "NBM")
 _RULER_SUBJECTS, _RULER_SESSIONS = 6, 8
+RULER_SEED = 7
+"""The usual seed of the cohort that truth is measured on."""
 
 
 def ruler_plans() -> tuple[SessionPlan, ...]:
     """Return the cohort that truth is measured on: 5 targets, 6 mice each, 8 biased sessions each, one fibre.
 
-    Hemispheres alternate from mouse to mouse; nothing is broken. The usual seed is 7.
+    Hemispheres alternate from mouse to mouse; nothing is broken.
     """
     plans = []
     for place, (target, number) in enumerate(itertools.product(_RULER_TARGETS, range(_RULER_SUBJECTS))):

@@ -1,7 +1,7 @@
-"""Planted against recovered: the ruler cohort through the pipeline's own functions, in memory, and the page that says so."""
+"""Planted against recovered: the ruler cohort through the pipeline's own functions, in memory."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,14 +11,26 @@ import pandas as pd
 
 from iblnm_core.demo.camera import GCAMP, ISOSBESTIC
 from iblnm_core.demo.plan import SessionPlan
-from iblnm_core.demo.presets import ruler_plans
+from iblnm_core.demo.presets import RULER_SEED, ruler_plans
 from iblnm_core.demo.recovery_behaviour import (
     BehaviourRecovered,
     block_statistics,
     recover_behaviour,
     timing_statistics,
 )
-from iblnm_core.demo.recovery_curves import SIMULATED_FITS, curve_statistics
+from iblnm_core.demo.recovery_curves import curve_statistics
+from iblnm_core.demo.recovery_inference import InferenceRecovered, inference_statistics, recover_inference
+from iblnm_core.demo.recovery_models import (
+    artefact_statistics,
+    cohort_frame,
+    effect_statistics,
+    recover_artefact,
+    recover_effects,
+    recover_slopes,
+    slope_statistics,
+)
+from iblnm_core.demo.recovery_page import page
+from iblnm_core.demo.recovery_vectors import VectorsRecovered, recover_vectors, vector_statistics
 from iblnm_core.demo.session import SimulatedSession, simulate_session
 from iblnm_core.demo.statistic import Statistic
 from iblnm_core.demo.truth import MAGNITUDES, response_magnitudes, session_truth, trial_frame
@@ -29,8 +41,6 @@ from iblnm_core.session.preprocessing import preprocess
 from iblnm_core.storage.atomic import write_bytes
 from iblnm_core.workers import results_of
 
-RULER_SEED = 7
-
 
 @dataclass(frozen=True)
 class Recovered:
@@ -39,7 +49,8 @@ class Recovered:
     Attributes
     ----------
     recordings : DataFrame
-        One row per recording: the truth (see `truth.session_truth`) and `found_tau`, `found_slope`, `found_sd`.
+        One row per recording: the truth (see `truth.session_truth`), what the table of recordings has of it, and `found_tau`,
+        `found_slope`, `found_sd`.
     amplitudes : DataFrame
         One row per recording, event and trial: `expected_*` without noise, `found_*` from the recording.
     behaviour : BehaviourRecovered
@@ -80,7 +91,28 @@ def recover(
 def _recover_one(seed: int, plan: SessionPlan) -> tuple[str, Recovered]:
     parameters = PRESETS["default"]
     session = simulate_session(plan, seed)
-    truth = session_truth(plan, seed)
+    recordings, amplitudes = recover_recordings(session, seed, parameters)
+    return str(plan.key), Recovered(recordings, amplitudes, recover_behaviour(session, seed, parameters))
+
+
+def recover_recordings(
+    session: SimulatedSession, seed: int, parameters: Parameters
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Take the photometry of a simulated session through the functions of the pipeline.
+
+    Parameters
+    ----------
+    session : SimulatedSession
+    seed : int
+        Of the cohort.
+    parameters : Parameters
+
+    Returns
+    -------
+    recordings, amplitudes : DataFrame
+        See `Recovered`.
+    """
+    truth = session_truth(session.plan, seed)
     recording = _cut_recording(session, parameters)
     trials = trial_frame(session)
     rows, amplitudes = [], []
@@ -94,10 +126,13 @@ def _recover_one(seed: int, plan: SessionPlan) -> tuple[str, Recovered]:
         planted = truth["amplitudes"]
         planted = planted[planted["fiber_idx"] == place]
         amplitudes.append(_with_found(planted, made.times, made.values, trials))
-    recordings = pd.concat([truth["recordings"], pd.DataFrame(rows)], axis=1)
+    recordings = pd.concat([truth["recordings"], pd.DataFrame(rows)], axis=1).assign(
+        subject=session.plan.subject.name,
+        session_type=session.plan.session_type,
+        brain_region=truth["recordings"]["region"],
+    )
     amplitude_rows = pd.concat(amplitudes, ignore_index=True)
-    named = amplitude_rows.merge(recordings[["eid", "fiber_idx", "target_NM"]], on=["eid", "fiber_idx"])
-    return str(plan.key), Recovered(recordings, named, recover_behaviour(session, seed, parameters))
+    return recordings, amplitude_rows.merge(recordings[["eid", "fiber_idx", "target_NM"]], on=["eid", "fiber_idx"])
 
 
 def _cut_recording(session: SimulatedSession, parameters: Parameters) -> Recording:
@@ -124,8 +159,64 @@ def _with_found(planted: pd.DataFrame, times: np.ndarray, values: np.ndarray, tr
     return found
 
 
+@dataclass(frozen=True)
+class ModelsRecovered:
+    """What models of the responses find of what was planted.
+
+    Attributes
+    ----------
+    effects, slopes, artefact : DataFrame
+        See `recovery_models`.
+    inference : InferenceRecovered
+    vectors : VectorsRecovered
+    """
+
+    effects: pd.DataFrame
+    slopes: pd.DataFrame
+    artefact: pd.DataFrame
+    inference: InferenceRecovered
+    vectors: VectorsRecovered
+
+
+def recover_models(recovered: Recovered, seed: int) -> ModelsRecovered:
+    """Fit the models of responses to a cohort that was taken through the pipeline.
+
+    Parameters
+    ----------
+    recovered : Recovered
+    seed : int
+        Of what is simulated beside it.
+    """
+    tables = (recovered.recordings, recovered.amplitudes, recovered.behaviour.regressors)
+    masked, unmasked = (cohort_frame(*tables, definition, "unbiased") for definition in ("r1", "r2"))
+    of_all_blocks = cohort_frame(*tables, "r2", "all")
+    return ModelsRecovered(
+        effects=recover_effects(unmasked, recovered.recordings),
+        slopes=recover_slopes({"r1": masked, "r2": unmasked}),
+        artefact=recover_artefact(unmasked, recovered.recordings),
+        inference=recover_inference(of_all_blocks, seed),
+        vectors=recover_vectors(of_all_blocks, seed),
+    )
+
+
+def model_statistics(models: ModelsRecovered) -> dict[str, list[Statistic]]:
+    """Return the comparisons of models, by the table of the page that they stand in.
+
+    Parameters
+    ----------
+    models : ModelsRecovered
+    """
+    return {
+        "effects": effect_statistics(models.effects),
+        "slopes": slope_statistics(models.slopes),
+        "artefact": artefact_statistics(models.artefact),
+        "inference": inference_statistics(models.inference),
+        "vectors": vector_statistics(models.vectors),
+    }
+
+
 def statistics(recovered: Recovered) -> dict[str, list[Statistic]]:
-    """Return every comparison that can be made, by the table of the page that it stands in."""
+    """Return the comparisons of single sessions, by the table of the page that they stand in."""
     behaviour = recovered.behaviour
     return {
         "photometry": _photometry(recovered),
@@ -232,78 +323,6 @@ def _cells(amplitudes: pd.DataFrame) -> Statistic:
     )
 
 
-_PAGE = """\
-# Truth: planted against recovered
-
-<!-- Made by `make truth`; it says what one run found. -->
-
-The ruler cohort (5 targets, 6 mice each, 8 sessions of 12 minutes each, seed {seed}; {n} recordings) is simulated in memory and taken
-through the functions of the pipeline with the preset `default`.
-
-## Photometry
-
-*Noise-free* is what a recording without noise would give under the pipeline's own definitions; the gains that were put in differ
-from it where windows overlap. R1: three events, the stimulus masked at the first movement, baseline [-0.2, 0) s. R2: stimulus and
-feedback, the stimulus masked at feedback, baseline [-0.1, 0) s. Both are the mean over [0.10, 0.35) s.
-
-{photometry}
-
-The isosbestic slope comes out too small because artefact and response both go with movement: least squares takes a part of the
-response for artefact.
-
-## Psychometric curves
-
-The [curve that is fitted](methods/task_performance.md#psychometric-function) is the one that makes the choices, so its parameters are
-the truth of every session: bias, threshold and shift in percent contrast, lapses as probabilities. A block has about 60 choices.
-*Error* is the mean difference to the planted value, SD that of the differences. Estimates on their bound are left out of means, error and
-SD, and counted. This moves the error: a lapse that does not end at 0 is one that was overestimated. So it is held against
-the error that a fit has by itself: the choices of every session are drawn anew {n_simulated} times from the planted curve, at the contrasts
-that it had, and fitted; what comes out is *expected*. *Coverage* is the share of all sessions whose estimate lies within the range of its
-{n_simulated} simulated ones, a sampling interval of 95 % that assumes nothing about its shape. What often ends on a bound is covered more
-often, as the bound belongs to the interval.
-
-{curves}
-
-**The lapses of one session cannot be recovered from 60 choices**: about half of them or more end on a bound, and the others are too
-large. Thresholds do better, but not well. The fit is not to blame: from expected choices it finds all parameters. Bias and shift are
-recovered in the mean over sessions. Means over sessions should leave out what `at_bound` names, and know the error that remains.
-
-## Blocks
-
-The faults are planted in other sessions of the same mice, of 8 minutes, one each of every kind for each session.
-
-{blocks}
-
-## Reaction times and the wheel
-
-{timings}
-
-The 0.9 ms of the reaction times are those of the simulated extraction, whose first movements lie on a grid of their own; the
-pipeline adds nothing. The slope is that of least squares in every session, over trials that were planted neither slow nor
-premature. Peaks are those of turns that began after the stimulus. The faster a turn, the smaller they come out: velocities are means over
-the 10 ms between two samples, which blunts the peak of a short turn.
-"""
-
-
-def page(found: Mapping[str, Sequence[Statistic]], n_recordings: int) -> str:
-    """Return the page of all comparisons, markdown.
-
-    Parameters
-    ----------
-    found : mapping of str to sequence of Statistic
-        See `statistics`.
-    n_recordings : int
-    """
-    tables = {name: _table(rows) for name, rows in found.items()}
-    return _PAGE.format(seed=RULER_SEED, n=n_recordings, n_simulated=SIMULATED_FITS, **tables)
-
-
-def _table(found: Sequence[Statistic]) -> str:
-    head = "| Statistic | Planted | Recovered | Accepted | Holds |\n| --- | --- | --- | --- | --- |"
-    rows = [f"| {s.name} | {s.planted} | {s.found} | {s.accepted} | {'yes' if s.holds else '**no**'} |" for s in found]
-    return "\n".join([head, *rows])
-
-
 def write_page(target: Path, *, workers: int) -> None:
     """Measure everything on the ruler cohort and write the page, telling how far it is."""
 
@@ -311,7 +330,8 @@ def write_page(target: Path, *, workers: int) -> None:
         sys.stderr.write(f"\r{done} of {total} sessions")
 
     recovered = recover(ruler_plans(), RULER_SEED, workers=workers, progress=tell)
-    found = statistics(recovered)
+    sys.stderr.write("; models ...")
+    found = statistics(recovered) | model_statistics(recover_models(recovered, RULER_SEED))
     write_bytes(target, page(found, len(recovered.recordings)).encode())
     holds = [s.holds for rows in found.values() for s in rows]
     sys.stderr.write(f"\n{target}: {sum(holds)} of {len(holds)} statistics hold\n")

@@ -52,6 +52,8 @@ class BehaviourRecovered:
         One row per trial: `planted_*` and `found_*` of `block` (probability of a left stimulus), `reaction` (s) and `peak`
         (rad/s; 0 without a turn, not a number when the turn began before the stimulus); `found_rank` of the contrast;
         `is_usual` unless slow, premature or without choice.
+    regressors : DataFrame
+        The `trial_regressors` table.
     faulty : DataFrame
         One row per trial of sessions with a fault in their blocks: `plant`, and `planted`, `recorded`, `found`.
     """
@@ -59,6 +61,7 @@ class BehaviourRecovered:
     curves: pd.DataFrame
     fits: pd.DataFrame
     trials: pd.DataFrame
+    regressors: pd.DataFrame
     faulty: pd.DataFrame
 
     @classmethod
@@ -79,11 +82,8 @@ def recover_behaviour(session: SimulatedSession, seed: int, parameters: Paramete
     parameters : Parameters
     """
     plan, planted = session.plan, session.behaviour.trials
-    trials = _judged_trials(session_content(session), plan, parameters)
+    trials, regressors = recover_trials(session, seed, parameters)
     curves, fits = recover_curves(session, trials, seed, parameters)
-    wheel = wheel_velocity(session.wheel.timestamps, session.wheel.position, parameters.wheel)
-    starts, ends = (trials[event].to_numpy(np.float64) for event in WHEEL_EVENTS)
-    regressors = trial_regressors(trials, peak_velocity(trial_velocities(wheel, starts, ends, parameters.wheel)))
     by_trial = pd.DataFrame(
         {
             "planted_block": planted.probability_left,
@@ -97,8 +97,40 @@ def recover_behaviour(session: SimulatedSession, seed: int, parameters: Paramete
         }
     )
     faulty = [_with_fault(plan, plant, seed, parameters) for plant in _FAULTS]
-    tables = {"curves": curves, "fits": fits, "trials": by_trial, "faulty": pd.concat(faulty, ignore_index=True)}
+    tables = {
+        "curves": curves,
+        "fits": fits,
+        "trials": by_trial,
+        "regressors": regressors,
+        "faulty": pd.concat(faulty, ignore_index=True),
+    }
     return BehaviourRecovered(**{name: table.assign(session=str(plan.key)) for name, table in tables.items()})
+
+
+def recover_trials(session: SimulatedSession, seed: int, parameters: Parameters) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the trials of a simulated session as the pipeline has them.
+
+    Parameters
+    ----------
+    session : SimulatedSession
+        With blocks.
+    seed : int
+        Of the cohort.
+    parameters : Parameters
+
+    Returns
+    -------
+    trials : DataFrame
+        As in the session file.
+    regressors : DataFrame
+        Its rows of the `trial_regressors` table.
+    """
+    trials = _judged_trials(session_content(session), session.plan, parameters)
+    wheel = wheel_velocity(session.wheel.timestamps, session.wheel.position, parameters.wheel)
+    starts, ends = (trials[event].to_numpy(np.float64) for event in WHEEL_EVENTS)
+    regressors = trial_regressors(trials, peak_velocity(trial_velocities(wheel, starts, ends, parameters.wheel)))
+    named = regressors.assign(eid=session.plan.eid(seed), trial=np.arange(len(regressors)))
+    return trials, named[["eid", "trial", *regressors.columns]]
 
 
 def _judged_trials(content: SessionContent, plan: SessionPlan, parameters: Parameters) -> pd.DataFrame:

@@ -42,6 +42,11 @@ _OVERLAPPED_ROWS = (
     ("contrast", "rank of the contrast, feedback"),
     ("side", "side, feedback"),
 )
+_ARTEFACT_ROWS = {
+    "stimOn": "mean response to the stimulus, z",
+    "feedback": "mean response to feedback, z",
+    "slope": "slope of the stimulus response over log10 reaction time, R2, by recording",
+}
 _MASKS = {"r1": "R1", "r2": "R2"}
 
 
@@ -114,7 +119,7 @@ def _planted_effects(frame: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFr
         term=table["term"].str.replace("_", ":"),
         planted=table["total"],
     )
-    planted = labelled.pivot(index=["target_NM", "event"], columns="term", values="planted")
+    planted = labelled.pivot_table("planted", ["target_NM", "event"], "term")
     for column, event, term, variable in _STATES:
         trials, state = frame[frame["event"] == event], recordings.set_index("eid")[column]
         added = pd.DataFrame({term: _mean_state(trials, state, variable)})
@@ -146,6 +151,34 @@ def _is_zero(effects: pd.DataFrame, recordings: pd.DataFrame) -> "pd.Series[bool
     without_side = effects["target_NM"].isin(recordings.loc[on_midline, "target_NM"]) & term.str.contains("side")
     clean = at_stimulus & ~through_movement | (term == "contrast:side:reward") | without_side
     return (effects["planted"] == 0) & clean
+
+
+def recover_artefact(frame: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
+    """Return what is off in every recording, and how much artefact the correction left in it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        See `cohort_frame`.
+    recordings : DataFrame
+        See `recovery.Recovered`.
+
+    Returns
+    -------
+    DataFrame
+        One row per recording: `stimOn` and `feedback`, errors of mean responses (z), `slope`, that of the slope of the stimulus
+        response over log10 reaction time, and `left`, the standard deviation of the artefact (z).
+    """
+    frame = frame.assign(error=frame["response"] - frame["noise_free"])
+    key = ["eid", "fiber_idx"]
+    errors = frame.pivot_table("error", key, "event")
+    timed = frame[(frame["event"] == "stimOn") & frame[_TIMING].notna()]
+    centred = timed[["error", _TIMING]] - timed.groupby(key)[["error", _TIMING]].transform("mean")
+    products = pd.DataFrame({"xy": centred["error"] * centred[_TIMING], "xx": centred[_TIMING] ** 2})
+    sums = products.groupby([timed["eid"], timed["fiber_idx"]]).sum()
+    left = (recordings["iso_slope"] - recordings["found_slope"]) * recordings["artefact_sd"] / recordings["sigma"]
+    table = errors.assign(slope=sums["xy"] / sums["xx"]).reset_index()
+    return table.merge(recordings[key].assign(left=left), on=key)
 
 
 def recover_slopes(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -195,7 +228,6 @@ def effect_statistics(effects: pd.DataFrame) -> list[Statistic]:
         *(_of_term(effects, event, term, title) for event, term, title in _PLANTED_ROWS),
         _zeros(effects),
         *(_overlapped(effects, term, title) for term, title in _OVERLAPPED_ROWS),
-        _level(effects),
     ]
 
 
@@ -250,14 +282,28 @@ def _overlapped(effects: pd.DataFrame, term: str, title: str) -> Statistic:
     return Statistic(title, _listed(rows, "planted"), found, "reported: responses overlap", holds=True)
 
 
-def _level(effects: pd.DataFrame) -> Statistic:
-    rows = effects[effects["term"] == "Intercept"]
-    error = (rows["Coef."] - rows["noise_free"]).groupby(rows["event"]).mean()
-    described = (
-        f"error {error['stimOn']:+.3f} z at the stimulus, {error['feedback']:+.3f} z at feedback, mean over targets"
+def artefact_statistics(errors: pd.DataFrame) -> list[Statistic]:
+    """Return what is off, and whether it would be without artefact.
+
+    Parameters
+    ----------
+    errors : DataFrame
+        See `recover_artefact`.
+    """
+    return [_with_artefact(errors["left"], errors[column], title) for column, title in _ARTEFACT_ROWS.items()]
+
+
+def _with_artefact(left: "pd.Series[float]", errors: "pd.Series[float]", title: str) -> Statistic:
+    (slope, without), covariance = np.polyfit(left, errors, 1, cov=True)
+    error = float(np.sqrt(covariance[1, 1]))
+    return Statistic(
+        title,
+        "noise-free magnitudes",
+        f"error {errors.mean():+.3f}; {slope:+.2f} per z of artefact that is left, {without:+.3f} (SE {error:.3f}) without any; "
+        f"{len(errors)} recordings",
+        "without artefact within 3 SE of 0; error reported: artefact is left",
+        abs(float(without)) <= 3 * error,
     )
-    title = "level of responses (intercept)"
-    return Statistic(title, "fit to noise-free magnitudes", described, "reported: artefact that is left", holds=True)
 
 
 _JOINTLY = f"jointly p at least {LEAST_P}"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from iblnm_core.cohort.selection import Selected, Selection, select
+from iblnm_core.notebook.analyses import RecordingAnalyses
 from iblnm_core.notebook.connection import default_connection
 from iblnm_core.notebook.error_log import error_entry
 from iblnm_core.notebook.session import PhotometrySession
@@ -36,7 +37,7 @@ _OFF: Mapping[str, Any] = {
 }
 
 
-class PhotometrySessionGroup:
+class PhotometrySessionGroup(RecordingAnalyses):
     """Sessions of a catalogue, filtered, and their recordings.
 
     Iterating and indexing give pairs of a recording's row and its `PhotometrySession`; both fibres of a session share one
@@ -65,6 +66,8 @@ class PhotometrySessionGroup:
         What each filter removed: alone, after those before it, and how many were left.
     errors : list of dict
         Rows of what went wrong in `process`.
+    response_magnitudes, response_features, similarity_matrix, decoder, lmm
+        Results of the methods that make them; None before, and after other recordings are chosen.
     """
 
     def __init__(
@@ -182,6 +185,7 @@ class PhotometrySessionGroup:
     def explode_recordings(self) -> pd.DataFrame:
         """Return one row per recording of the chosen sessions, and iterate over all of them from now on."""
         self.recordings = self._selected.recordings
+        self._forget()
         return self.recordings
 
     def deduplicate(self) -> "PhotometrySessionGroup":
@@ -195,6 +199,7 @@ class PhotometrySessionGroup:
         if chosen.shape != (len(self.recordings),):
             raise ValueError(f"the mask has shape {chosen.shape}; expected one value per recording ({len(self)})")
         self.recordings = self.recordings[chosen].reset_index(drop=True)
+        self._forget()
         return self
 
     def __len__(self) -> int:
@@ -270,6 +275,7 @@ class PhotometrySessionGroup:
         selected: Selected = select(self.catalogue, self._logged, selection, self._performance, self._statuses)
         self._selection, self._selected = selection, selected
         self.sessions, self.recordings, self.account = selected.sessions, selected.recordings, selected.account
+        self._forget()
 
     def _eids(self) -> list[str]:
         return list(dict.fromkeys(self.recordings["eid"]))

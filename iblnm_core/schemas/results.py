@@ -1,6 +1,7 @@
 """Which tables every cohort analysis makes, and the schemas of how its groups came out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
@@ -22,7 +23,7 @@ def _outcomes(analysis: str, folder: str, of_each: tuple[Column, ...] = ()) -> T
             Column("analysis", "text", "the analysis"),
             TARGET,
             EVENT,
-            *of_each,
+            *(replace(column, nullable=True) for column in of_each),
             Column("contrast", "number", "when the group is of one contrast", "%", nullable=True),
             Column("variable", "text", "when there are several: variable, coding or family", nullable=True),
             Column("status", "text", "ok, boundary (no variance between mice), or why there is no result"),

@@ -221,3 +221,23 @@ def read_table(folder: Path, schema: TableSchema, columns: list[str] | None = No
     except (pa.ArrowException, OSError) as error:
         raise CorruptArtifact(f"table {schema.name}", "all", str(path), str(error)) from error
     return frame
+
+
+def first_rows(folder: Path, table: Table | StoredTable, n_rows: int) -> "pa.Table":
+    """Return the first rows of a table, whether it is stored already or not.
+
+    Parameters
+    ----------
+    folder : Path
+        The root.
+    table : Table or StoredTable
+    n_rows : int
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if isinstance(table, Table):
+        return table.rows.slice(0, n_rows)
+    with pq.ParquetFile(folder / table.schema.path) as file:
+        batches = file.iter_batches(n_rows)
+        return pa.Table.from_batches([batch for batch, _ in zip(batches, [0], strict=False)], file.schema_arrow)

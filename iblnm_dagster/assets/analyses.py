@@ -1,16 +1,17 @@
 """Cohort analyses, from the stored tables; each is a function of `iblnm_core.analyses`, and its tables are assets."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import dagster as dg
 
+from iblnm_core.analyses.outcomes import OUTCOMES
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.running import run_analysis
 from iblnm_core.cohort.collect import COLLECTED
-from iblnm_core.storage.tables import StoredTable, Table
-from iblnm_core.table_schema import TableSchema
+from iblnm_core.storage.tables import StoredTable, Table, read_table
 from iblnm_dagster.assets.stored import TableResult, column_schema, preview, table_result
 from iblnm_dagster.resources import RootResource
 
@@ -49,20 +50,20 @@ def build_analysis(name: str) -> dg.AssetsDefinition:
         start = perf_counter()
         tables = run_analysis(opened.path, analysis, opened.parameters)
         seconds = round(perf_counter() - start, 2)
-        outcomes = _outcome_counts(analysis.tables[-1], tables)
+        outcomes = _outcome_counts(opened.path, tables[analysis.tables[-1].name])
         for table_name, table in tables.items():
             metadata: dict[str, Any] = {**outcomes, "seconds": seconds}
-            if table_name == analysis.tables[0].name and isinstance(table, Table):
-                metadata["preview"] = preview(table)
+            if table_name == analysis.tables[0].name:
+                metadata["preview"] = preview(opened.path, table)
             yield table_result(table, **metadata)._replace(asset_key=table_key(table_name))
 
     return analysed
 
 
-def _outcome_counts(schema: TableSchema, tables: Mapping[str, Table | StoredTable]) -> dict[str, int]:
-    """Return how many groups came out how; nothing for an analysis without outcomes, or one that stays as it is."""
-    table = tables[schema.name]
-    if not schema.name.endswith("_outcomes") or not isinstance(table, Table):
+def _outcome_counts(folder: Path, table: Table | StoredTable) -> dict[str, int]:
+    """Return how many groups came out how; nothing for an analysis without outcomes."""
+    if not table.schema.name.endswith(OUTCOMES):
         return {}
-    counts = table.rows.column("status").value_counts().to_pylist()
-    return {"groups": table.rows.num_rows, **{f"groups_{row['values']}": row["counts"] for row in counts}}
+    rows = table.rows.to_pandas() if isinstance(table, Table) else read_table(folder, table.schema, ["status"])
+    counts = rows["status"].value_counts().to_dict()
+    return {"groups": len(rows), **{f"groups_{status}": int(count) for status, count in counts.items()}}

@@ -1,12 +1,13 @@
 """What assets that are stored tables have in common: how they are declared, shown and returned."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 
-from iblnm_core.storage.tables import StoredTable, Table
+from iblnm_core.storage.tables import StoredTable, Table, first_rows
 from iblnm_core.table_schema import TableSchema
 
 TableResult = dg.MaterializeResult[Any]
@@ -45,10 +46,10 @@ def table_result(table: Table | StoredTable, *checks: dg.AssetCheckResult, **met
     )
 
 
-def preview(table: Table) -> dg.MetadataValue[Any]:
+def preview(folder: Path, table: Table | StoredTable) -> dg.MetadataValue[Any]:
     """Return the first rows of a table as the web interface shows them, short enough for every event to hold."""
-    shown = table.rows.slice(0, _PREVIEW_ROWS)
-    names = table.rows.column_names[:_PREVIEW_COLUMNS]
+    shown = first_rows(folder, table, _PREVIEW_ROWS)
+    names = shown.column_names[:_PREVIEW_COLUMNS]
     records = [dg.TableRecord({name: _shown(row[name]) for name in names}) for row in shown.select(names).to_pylist()]
     return dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(name) for name in names]))
 

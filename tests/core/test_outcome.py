@@ -4,10 +4,10 @@ import datetime as dt
 
 import pytest
 
+from iblnm_core.demo.expectations import NO_RESPONSES
 from iblnm_core.demo.outcome import surprises
 from iblnm_core.demo.plan import SessionPlan
 from iblnm_core.demo.presets import SUBJECTS
-from iblnm_core.demo.expectations import NO_RESPONSES
 from iblnm_core.errors import InsufficientTrials, LedStateGap
 from iblnm_core.session.fingerprint import Provenance
 from iblnm_core.session.outputs import COMPUTED
@@ -41,12 +41,7 @@ FEW = ("enough_trials", InsufficientTrials("n_trials=60 < MIN_NTRIALS=90"))
 
 def test_as_planned_there_is_no_surprise():
     assert surprises(plan(None), EID, stored(), verdicts()) == []
-    assert (
-        surprises(
-            plan("few_trials"), EID, stored("task_performance", *NO_RESPONSES), verdicts(*FEW)
-        )
-        == []
-    )
+    assert surprises(plan("few_trials"), EID, stored("task_performance", *NO_RESPONSES), verdicts(*FEW)) == []
 
 
 @pytest.mark.parametrize(

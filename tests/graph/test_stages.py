@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.cohort.status import Catalogue
 from iblnm_core.root import create_root
 from iblnm_core.schemas import STAGE_LOGS
@@ -62,7 +63,8 @@ def world(tmp_path_factory, copies):
 
 
 def test_every_output_belongs_to_a_stage():
-    assert {output.stage for output in OUTPUTS.values()} == {*STAGES, "all"}
+    of_sessions = {output.stage for output in OUTPUTS.values()}
+    assert of_sessions | {analysis.stage for analysis in ANALYSES.values()} == {*STAGES, "all"}
 
 
 def test_stages_one_after_the_other_make_what_belongs_to_each(world):
@@ -126,7 +128,7 @@ def test_logs_by_stage_are_the_errors_by_stage(world):
     assert logs["wheel"]["eid"].tolist() == [world.no_wheel]
     assert set(logs["video"]["error_type"]) >= {"MissingVideoTimestamps"}
     # a stage without rules has no log
-    assert set(STAGE_LOGS) == set(STAGES) - {"responses"}
+    assert set(STAGE_LOGS) == set(STAGES) - {"responses", "movement_encoding"}
 
 
 def test_only_and_from_exclude_each_other(world):

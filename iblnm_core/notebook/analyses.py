@@ -1,0 +1,224 @@
+"""Cohort analyses in a notebook: the functions behind the assets, applied to the recordings of a group. No method of its own."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from iblnm_core.analyses.coding import ContrastCoding
+from iblnm_core.analyses.comparisons import cohort_matrix
+from iblnm_core.analyses.decoding import TargetNMDecoder
+from iblnm_core.analyses.registry import ANALYSES
+from iblnm_core.analyses.response_vectors import MATRIX_LEVELS, NanHandling, Normalisation, normalise
+from iblnm_core.analyses.running import results_of
+from iblnm_core.analyses.similarity import cosine_similarity
+from iblnm_core.analyses.task_lmm import RandomEffects, TaskModels, fit_task_models
+from iblnm_core.cohort.collect import COLLECTED, collected_rows
+from iblnm_core.errors import MissingPrerequisite, UnknownOption
+from iblnm_core.root import Root
+
+_KEY = ["eid", "fiber_idx"]
+
+
+class RecordingAnalyses:
+    """Analyses of the recordings of a group; each result is kept until other recordings are chosen.
+
+    Attributes
+    ----------
+    root : Root or Path or None
+        Where session files and tables are.
+    recordings : DataFrame
+        What is analysed: one row per recording.
+    response_magnitudes, response_features, similarity_matrix : DataFrame or None
+    decoder : TargetNMDecoder or None
+    lmm : TaskModels or None
+    """
+
+    root: Root | Path | None
+    recordings: pd.DataFrame
+    response_magnitudes: pd.DataFrame | None
+    response_features: pd.DataFrame | None
+    similarity_matrix: pd.DataFrame | None
+    decoder: TargetNMDecoder | None
+    lmm: TaskModels | None
+
+    def _forget(self) -> None:
+        """Drop results, which are of other recordings."""
+        self.response_magnitudes = self.response_features = self.similarity_matrix = None
+        self.decoder = self.lmm = None
+        self._made: dict[str, pd.DataFrame] = {}
+
+    @property
+    def events(self) -> pd.DataFrame | None:
+        """The same as `response_magnitudes`."""
+        return self.response_magnitudes
+
+    def get_response_magnitudes(self) -> pd.DataFrame:
+        """Return the size of every response of these recordings: one row per recording, event and trial.
+
+        Rows of the `responses` table, from stored session files; those that changed are read again.
+
+        Raises
+        ------
+        MissingPrerequisite
+            When the group has no root.
+        """
+        self.response_magnitudes = self._table("responses")
+        return self.response_magnitudes
+
+    def get_response_features(
+        self,
+        nan_handling: NanHandling = "drop_sessions",
+        threshold: float | None = None,
+        normalisation: Normalisation = "none",
+    ) -> pd.DataFrame:
+        """Return the response vectors of these recordings.
+
+        Parameters
+        ----------
+        nan_handling : {'drop_sessions', 'drop_features'}
+            Drop recordings with any missing value, or features that are missing in too many recordings.
+        threshold : float, optional
+            Largest fraction of recordings in which a feature that is kept may be missing; otherwise that of the parameters.
+        normalisation : {'none', 'min_max'}
+            Of every vector: as it is, or from 0 for its smallest value to 1 for its largest.
+
+        Returns
+        -------
+        DataFrame of float64, (r, f)
+            Indexed by eid, target_NM and fiber_idx.
+
+        Raises
+        ------
+        UnknownOption
+            When there is no such handling or normalisation.
+        MissingPrerequisite
+            When the group has no root.
+        """
+        share = self._root().parameters.vectors.largest_missing_share if threshold is None else threshold
+        matrix = cohort_matrix(self._table("response_matrix"), self.recordings, nan_handling, share)
+        rows = [normalise(row, normalisation) for row in matrix.to_numpy(np.float64)]
+        values = np.array(rows).reshape(matrix.shape)
+        features = pd.DataFrame(values, index=matrix.index.droplevel("subject"), columns=matrix.columns)
+        self.response_features = features
+        return features
+
+    def response_similarity_matrix(self) -> pd.DataFrame:
+        """Return the cosine similarity of the response vectors of any two recordings without missing features.
+
+        Features are those of the last `get_response_features`, else those without which too many recordings are left out.
+        """
+        self.similarity_matrix = cosine_similarity(self._features())
+        return self.similarity_matrix
+
+    def decode_target(self, C: float | None = None, *, contributions: bool = True) -> TargetNMDecoder:
+        """Decode the target of every recording from its response vector, by a model of the other mice.
+
+        Parameters
+        ----------
+        C : float, optional
+            Weight of the likelihood against the penalty; tuned for every mouse left out when None.
+        contributions : bool
+            Whether to fit without each feature too, which takes most of the time.
+
+        Raises
+        ------
+        TooFewClasses
+            When recordings without missing features are of fewer than two targets.
+        """
+        features = self._features()
+        subject_of = self.recordings.set_index(_KEY)["subject"]
+        subjects = subject_of.loc[list(features.index.droplevel("target_NM"))].to_numpy()
+        score = self._root().parameters.analyses.decoder_tuning_score
+        decoder = TargetNMDecoder(C, tuning_score=score, contributions=contributions)
+        self.decoder = decoder.fit(features, features.index.get_level_values("target_NM"), subjects)
+        return self.decoder
+
+    def get_modelling_frame(self) -> pd.DataFrame:
+        """Return what models use: one row per recording, event and usable trial that has a response."""
+        return self._table("modelling_frame")
+
+    def fit_lmm(
+        self, contrast_coding: ContrastCoding | None = None, random_effects: Sequence[RandomEffects] = ("1",)
+    ) -> TaskModels:
+        """Fit the mixed model of the task to every target and event.
+
+        Parameters
+        ----------
+        contrast_coding : {'log', 'linear', 'rank', 'log2'}, optional
+            Otherwise that of the parameters.
+        random_effects : sequence of {'1', 'contrast'}
+            From complex to simple; the first is used with which every group is fitted.
+
+        Returns
+        -------
+        TaskModels
+            With `tables.coefficients`, `tables.variance_explained` and others, and `outcomes`.
+
+        Raises
+        ------
+        UnknownOption
+            When there is no such coding or random effect.
+        """
+        options = self._root().parameters.analyses
+        coding = options.contrast_coding if contrast_coding is None else contrast_coding
+        self.lmm = fit_task_models(
+            self.get_modelling_frame(), coding=coding, levels=options.contrasts, random_effects=random_effects
+        )
+        return self.lmm
+
+    def analyse(self, name: str) -> Mapping[str, pd.DataFrame]:
+        """Return the tables of an analysis, as the asset of this name makes them of the selected recordings.
+
+        Parameters
+        ----------
+        name : str
+            Such as `movement_encoding`.
+
+        Raises
+        ------
+        UnknownOption
+            When there is no such analysis.
+        MissingPrerequisite
+            When the group has no root.
+        """
+        if name not in ANALYSES:
+            raise UnknownOption(f"analysis {name!r}; expected one of {', '.join(ANALYSES)}")
+        analysis = ANALYSES[name]
+        read = {table: self._table(table) for table in analysis.reads}
+        tables = results_of(analysis, read, self._root().parameters)
+        self._made |= tables
+        return tables
+
+    def _features(self) -> pd.DataFrame:
+        found = self.response_features
+        features = self.get_response_features("drop_features") if found is None else found
+        if not set(MATRIX_LEVELS) <= set(features.index.names):
+            raise MissingPrerequisite(f"the features are indexed by {features.index.names}; expected {MATRIX_LEVELS}")
+        return features
+
+    def _root(self) -> Root:
+        if not isinstance(self.root, Root):
+            raise MissingPrerequisite(
+                "this group knows no root, where responses are; open one with PhotometrySessionGroup.from_catalog"
+            )
+        return self.root
+
+    def _table(self, name: str) -> pd.DataFrame:
+        """Return a table as of these recordings."""
+        if name == "recordings":
+            return self.recordings
+        if name not in self._made:
+            if name in COLLECTED:
+                self._made[name] = self._of_these(collected_rows(self._root(), name))
+            else:
+                self.analyse(next(n for n, a in ANALYSES.items() if name in {schema.name for schema in a.tables}))
+        return self._made[name]
+
+    def _of_these(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of these recordings, or of their sessions where a table is of sessions."""
+        if "fiber_idx" not in rows:
+            return rows[rows["eid"].isin(self.recordings["eid"])].reset_index(drop=True)
+        wanted = pd.MultiIndex.from_frame(self.recordings[_KEY])
+        return rows[pd.MultiIndex.from_frame(rows[_KEY]).isin(wanted)].reset_index(drop=True)
