@@ -14,7 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from iblnm_core.analyses.baseline_coding import baseline_coding, prepare_recording
 from iblnm_core.analyses.drop_one import code_recordings, drop_one
-from iblnm_core.analyses.swap_null import mouse_p_values, swap_nulls, swapped_delta_r2
+from iblnm_core.analyses.swap_null import mouse_p_values, swap_nulls
+from iblnm_core.analyses.swapped_terms import swapped_delta_r2
 from iblnm_core.analyses.variance_components import standardise, variance_posteriors
 
 REPOSITORY = Path(__file__).resolve().parents[1]

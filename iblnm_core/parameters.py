@@ -243,6 +243,8 @@ class AnalysisParameters:
     contrast_coding: Literal["log", "linear", "rank", "log2"] = "rank"
     contrasts: tuple[float, ...] = (0.0, 6.25, 12.5, 25.0, 100.0)
     """Contrasts of the task, percent; ranks count among these."""
+    random_effects: tuple[Literal["1", "contrast"], ...] = ("1",)
+    """What differs between mice in the model of the task, from complex to simple: the first that every group can be fitted with."""
     minimum_recording_trials: int = 50
     """A recording with fewer complete trials has no model of its own."""
     donors_of_same_mouse: Literal["left_out", "used"] = "left_out"

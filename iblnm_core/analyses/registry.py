@@ -113,7 +113,12 @@ _LMM_TABLES = {
 
 def _task_lmm(tables: Tables, parameters: Parameters) -> Tables:
     options = parameters.analyses
-    found = fit_task_models(tables[_FRAME], coding=options.contrast_coding, levels=options.contrasts)
+    found = fit_task_models(
+        tables[_FRAME],
+        coding=options.contrast_coding,
+        levels=options.contrasts,
+        random_effects=options.random_effects,
+    )
     results = {name: getattr(found.tables, attribute) for name, attribute in _LMM_TABLES.items()}
     return {**results, "task_lmm_outcomes": found.outcomes}
 

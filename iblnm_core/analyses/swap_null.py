@@ -22,19 +22,15 @@ from iblnm_core.analyses.drop_one import (
     recording_outcomes,
     terms_with,
 )
-from iblnm_core.analyses.least_squares import is_degenerate
 from iblnm_core.analyses.outcomes import Status, false_discovery_rate
 from iblnm_core.analyses.permutation import PooledTest, add_one_p_value, pooled_p_value
+from iblnm_core.analyses.swapped_terms import DonorValues, SwapModel
 from iblnm_core.errors import UnknownOption
 
 Array = NDArray[np.float64]
 ObservedRows = Literal["as_donor", "all"]
 Alignment = Literal["donor", "position"]
 
-_DOUBTFUL = 1e-6
-"""Smallest eigenvalue of scaled inner products at which these still give ten digits; below, models are fitted in full."""
-_MOST_DONORS = 256
-"""Donors at a time, which bounds the memory."""
 _RECORDING_TYPES = {
     "predictor": "object",
     "delta_r2": "float64",
@@ -71,84 +67,6 @@ class SwapNull:
     null: Array
     observed: Array
     is_donor: NDArray[np.bool_]
-
-
-def swapped_delta_r2(reduced: Array, multipliers: Array, response: Array, donors: Sequence[Array]) -> Array:
-    """Return what a regressor adds to a model when its values are those of each of several donors.
-
-    See `docs/methods/permutation.md`. Each value is of the rows that recording and donor have in common, from the first on.
-
-    Parameters
-    ----------
-    reduced : ndarray of float64, (n, q)
-        Columns without the regressor, an intercept among them.
-    multipliers : ndarray of float64, (n, m)
-        What the regressor is multiplied with in each of its terms: ones, and its partners in interactions.
-    response : ndarray of float64, (n,)
-    donors : sequence of ndarray of float64, (d,) of (at least 1,)
-
-    Returns
-    -------
-    ndarray of float64, (d,)
-        Not a number where the design is degenerate or the response constant.
-    """
-    values = [
-        _swapped(reduced, multipliers, response, donors[first : first + _MOST_DONORS])
-        for first in range(0, len(donors), _MOST_DONORS)
-    ]
-    return np.concatenate(values) if values else np.empty(0)
-
-
-def _swapped(reduced: Array, multipliers: Array, response: Array, donors: Sequence[Array]) -> Array:
-    """Take the reduced model out of response and swapped terms, and regress the one on the other."""
-    n_rows = len(response)
-    lengths = np.array([min(n_rows, len(donor)) for donor in donors])
-    values = np.zeros((len(donors), n_rows))
-    for row, donor, length in zip(values, donors, lengths, strict=True):
-        # rows of zeros add nothing to inner products
-        row[:length] = donor[:length]
-    centred = response - response.mean()
-    basis = np.column_stack([np.linalg.qr(reduced)[0], centred])
-    terms = values[:, None, :] * np.ascontiguousarray(multipliers.T)
-    n_donors, n_terms, _ = terms.shape
-    # all donors at once are one product of matrices
-    crossed = (terms.reshape(-1, n_rows) @ basis).reshape(n_donors, n_terms, -1)
-    inner = terms @ terms.transpose(0, 2, 1)
-    distinct, which = np.unique(lengths, return_inverse=True)
-    blocks = np.split(basis, distinct)[:-1]
-    products = np.cumsum([block.T @ block for block in blocks], axis=0)
-    grams, by_response = products[:, :-1, :-1].copy(), products[:, :-1, -1]
-    poor = np.linalg.eigvalsh(grams)[:, 0] < _DOUBTFUL
-    grams[poor] = np.eye(grams.shape[1])
-    inverse = np.linalg.inv(grams)
-    onto = crossed[:, :, :-1] @ inverse[which]
-    left = inner - onto @ crossed[:, :, :-1].transpose(0, 2, 1)
-    pull = crossed[:, :, -1] - (onto @ by_response[which][:, :, None])[:, :, 0]
-    scale = np.sqrt(np.einsum("dmm->dm", inner))
-    scale[scale == 0] = 1
-    left /= scale[:, :, None] * scale[:, None, :]
-    pull /= scale
-    sums, squares = np.cumsum(centred)[lengths - 1], products[which, -1, -1]
-    total = squares - sums**2 / lengths
-    doubtful = poor[which] | (np.linalg.eigvalsh(left)[:, 0] < _DOUBTFUL) | (total <= _DOUBTFUL * squares)
-    left[doubtful] = np.eye(n_terms)
-    explained = np.einsum("dm,dm->d", pull, np.linalg.solve(left, pull[:, :, None])[:, :, 0])
-    delta_r2: Array = np.divide(explained, total, out=np.full(n_donors, np.nan), where=~doubtful)
-    for place in np.flatnonzero(doubtful):
-        length = lengths[place]
-        delta_r2[place] = _refitted(reduced[:length], terms[place, :, :length].T, response[:length])
-    return delta_r2
-
-
-def _refitted(reduced: Array, terms: Array, response: Array) -> float:
-    """Return the difference in explained variance with and without terms, fitted in full."""
-    full = np.column_stack([reduced, terms])
-    if is_degenerate(full) or np.ptp(response) == 0:
-        return np.nan
-    centred = response - response.mean()
-    residuals = [centred - x @ np.linalg.lstsq(x, centred, rcond=None)[0] for x in (reduced, full)]
-    without, complete = (residual @ residual for residual in residuals)
-    return float((without - complete) / (centred @ centred))
 
 
 def swap_nulls(
@@ -201,24 +119,17 @@ def _null_of_group(group: Sequence[CodedRecording], delta_r2: Array, exclude_sam
     is_donor = eids[:, None] != eids
     if exclude_same_mouse:
         is_donor &= mice[:, None] != mice
-    lengths = np.array([len(recording.response) for recording in group])
+    donors_of = [DonorValues.of([r.predictors[:, place] for r in group]) for place in range(len(PREDICTORS))]
     null, observed = (np.full((*is_donor.shape, len(PREDICTORS)), np.nan) for _ in range(2))
     for row, focal in enumerate(group):
         donors = np.flatnonzero(is_donor[row])
         if not len(donors):
             continue
-        design = design_matrix(focal.predictors)
-        distinct, which = np.unique(np.minimum(lengths[donors], lengths[row]), return_inverse=True)
+        model = SwapModel(design_matrix(focal.predictors), focal.response, donors_of[0].lengths[donors])
         for place, predictor in enumerate(PREDICTORS):
-            own = focal.predictors[:, place]
-            columns = terms_with(predictor)
-            reduced = np.delete(design, columns, axis=1)
-            multipliers = design[:, _partners(predictor)]
-            values = [own[:length] for length in distinct]
-            values += [group[donor].predictors[:, place] for donor in donors.tolist()]
-            added = swapped_delta_r2(reduced, multipliers, focal.response, values)
-            observed[row, donors, place] = added[: len(distinct)][which]
-            null[row, donors, place] = added[len(distinct) :]
+            null[row, donors, place], observed[row, donors, place] = model.delta_r2(
+                terms_with(predictor), _partners(predictor), donors_of[place], donors
+            )
     return SwapNull(group, delta_r2, null, observed, is_donor)
 
 

@@ -193,7 +193,7 @@ def recover_models(recovered: Recovered, seed: int) -> ModelsRecovered:
     return ModelsRecovered(
         effects=recover_effects(unmasked, recovered.recordings),
         slopes=recover_slopes({"r1": masked, "r2": unmasked}),
-        artefact=recover_artefact(unmasked, recovered.recordings),
+        artefact=recover_artefact(of_all_blocks, recovered.recordings),
         inference=recover_inference(of_all_blocks, seed),
         vectors=recover_vectors(of_all_blocks, seed),
     )

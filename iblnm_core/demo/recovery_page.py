@@ -94,7 +94,7 @@ noise-free magnitudes.
 
 Artefact and response both go with movement, so that too little of the artefact is taken away (see the isosbestic slope above). What is left lowers the
 signal after a movement: responses to the stimulus, most those of fast trials, and the baseline at feedback. So levels of responses and the R2 slopes
-over reaction time are off a little; a straight line through the recordings shows that they would not be without artefact.
+over reaction time are off a little; a straight line through the recordings (trials of all blocks) shows that they would not be without artefact.
 
 {artefact}
 

@@ -140,7 +140,7 @@ class RecordingAnalyses:
         return self._table("modelling_frame")
 
     def fit_lmm(
-        self, contrast_coding: ContrastCoding | None = None, random_effects: Sequence[RandomEffects] = ("1",)
+        self, contrast_coding: ContrastCoding | None = None, random_effects: Sequence[RandomEffects] | None = None
     ) -> TaskModels:
         """Fit the mixed model of the task to every target and event.
 
@@ -148,8 +148,8 @@ class RecordingAnalyses:
         ----------
         contrast_coding : {'log', 'linear', 'rank', 'log2'}, optional
             Otherwise that of the parameters.
-        random_effects : sequence of {'1', 'contrast'}
-            From complex to simple; the first is used with which every group is fitted.
+        random_effects : sequence of {'1', 'contrast'}, optional
+            From complex to simple, the first is used with which every group is fitted; otherwise those of the parameters.
 
         Returns
         -------
@@ -164,7 +164,10 @@ class RecordingAnalyses:
         options = self._root().parameters.analyses
         coding = options.contrast_coding if contrast_coding is None else contrast_coding
         self.lmm = fit_task_models(
-            self.get_modelling_frame(), coding=coding, levels=options.contrasts, random_effects=random_effects
+            self.get_modelling_frame(),
+            coding=coding,
+            levels=options.contrasts,
+            random_effects=options.random_effects if random_effects is None else random_effects,
         )
         return self.lmm
 

@@ -41,7 +41,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
     """Sessions of a catalogue, filtered, and their recordings.
 
     Iterating and indexing give pairs of a recording's row and its `PhotometrySession`; both fibres of a session share one
-    object. No session file is read before a session's own methods do.
+    object. No session file is read before a session's own methods do. Analyses are those of `RecordingAnalyses`.
 
     Parameters
     ----------
@@ -66,8 +66,6 @@ class PhotometrySessionGroup(RecordingAnalyses):
         What each filter removed: alone, after those before it, and how many were left.
     errors : list of dict
         Rows of what went wrong in `process`.
-    response_magnitudes, response_features, similarity_matrix, decoder, lmm
-        Results of the methods that make them; None before, and after other recordings are chosen.
     """
 
     def __init__(

@@ -11,7 +11,8 @@ from tests_support.session_models import LEVELS, r_squared, simulated_frame, sim
 from iblnm_core.analyses.drop_one import PREDICTORS, code_recordings, design_matrix, drop_one, terms_with
 from iblnm_core.analyses.least_squares import is_degenerate
 from iblnm_core.analyses.permutation import add_one_p_value, pooled_p_value
-from iblnm_core.analyses.swap_null import mouse_p_values, recording_p_values, swap_nulls, swapped_delta_r2
+from iblnm_core.analyses.swap_null import mouse_p_values, recording_p_values, swap_nulls
+from iblnm_core.analyses.swapped_terms import swapped_delta_r2
 from iblnm_core.errors import RaggedNull, UnknownOption
 
 

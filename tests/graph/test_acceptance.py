@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 from tests_support.paths import REPOSITORY
 
+from iblnm_core.errors import TooFewClasses, UnknownOption
 from iblnm_core.notebook import PhotometrySessionGroup
 from iblnm_core.rules import RULES
-from iblnm_core.schemas.models import RESULTS
+from iblnm_core.schemas.results import RESULTS
 from iblnm_dagster.instance import open_instance
 
 pytestmark = pytest.mark.graph
@@ -79,6 +80,8 @@ def test_sessions_with_each_output(tables):
         "preprocessed_signal": 65,
         "responses": 64,
         "response_magnitudes": 64,
+        "response_vector": 64,
+        "condition_traces": 64,
         "wheel_velocity": 78,
         "trial_regressors": 80,
         "video_qc": 83,
@@ -257,7 +260,9 @@ def test_the_page_about_notebooks_runs_on_the_cohort(demo, monkeypatch):
     assert len(blocks) >= 8
     assert np.nanmax(names["reward"]) != np.nanmax(names["error"])
     recordings = pd.read_parquet(root / "metadata" / "recordings.pqt")
-    assert len(names["group"].recordings) < len(recordings)
+    assert len(names["group"].recordings) < len(recordings) == len(names["cohort"].recordings)
+    assert names["cohort"].decoder.accuracy > 0.5
+    assert {"ok"} <= set(names["outcomes"]["status"])
     assert names["table"].notna().all().all()
     # in a left-biased block the animal needs more evidence for the right
     assert names["shifts"].median() > 0
@@ -314,11 +319,22 @@ def test_the_model_of_the_task_finds_what_is_planted_and_says_why_where_it_canno
     assert (few >= plain - 1e-9).all()
 
 
+# analyses that the demo cohort is too small for: five sessions of four mice; trials of the unbiased block with every predictor
+_WITHOUT_RESULT = {"variance_components"}
+
+
 def test_all_analyses_have_results_and_say_how_every_group_came_out(demo):
     _, root = demo
     for name, schemas in RESULTS.items():
         tables = {schema.name: pd.read_parquet(root / schema.path) for schema in schemas}
-        outcomes = tables[schemas[-1].name]
+        if name in _WITHOUT_RESULT:
+            assert set(tables.pop(f"{name}_outcomes")["status"]) == {"too_few_subjects"}
+            assert all(table.empty for table in tables.values())
+            continue
+        assert all(len(table) for table in tables.values()), name
+        if f"{name}_outcomes" not in tables or "target_NM" not in tables[schemas[0].name]:
+            continue
+        outcomes = tables[f"{name}_outcomes"]
         assert {"VTA-DA", "DR-5HT"} <= set(outcomes["target_NM"]), name
         with_result = outcomes[outcomes["status"].isin(["ok", "boundary"])]
         assert "VTA-DA" in set(with_result["target_NM"]), name
@@ -328,3 +344,68 @@ def test_all_analyses_have_results_and_say_how_every_group_came_out(demo):
     # contrast is planted in the responses to the stimulus
     gains = movement[movement["target_NM"] == "VTA-DA"]["centred_delta_r2_contrast"]
     assert gains.mean() > 0.02
+
+
+def test_response_vectors_tell_targets_apart(demo):
+    _, root = demo
+    score = pd.read_parquet(root / "results" / "target_decoding" / "decoding_scores.pqt").iloc[0]
+    assert score["chance"] == 0.25
+    assert score["balanced_accuracy"] > 0.6
+    predictions = pd.read_parquet(root / "results" / "target_decoding" / "decoding_predictions.pqt")
+    assert (predictions["true"] == predictions["predicted"]).mean() == score["accuracy"]
+    targets = pd.read_parquet(root / "results" / "responses" / "response_similarity_targets.pqt")
+    every = targets[targets["features"] == "all"].set_index(["target1", "target2"])
+    dopamine = every.loc[("VTA-DA", "VTA-DA"), "cross_subject_similarity"]
+    assert dopamine > every.loc[("LC-NE", "VTA-DA"), "cross_subject_similarity"]
+    pairs = pd.read_parquet(root / "results" / "responses" / "response_similarity_pairs.pqt")
+    assert every["n_pairs"].sum() == (pairs["features"] == "all").sum()
+    matrix = pd.read_parquet(root / "results" / "responses" / "response_similarity_matrix.pqt")
+    every = matrix[matrix["features"] == "all"]
+    values = every[[f"{eid}:{fiber}" for eid, fiber in zip(every["eid"], every["fiber_idx"], strict=True)]].to_numpy()
+    np.testing.assert_allclose(np.diag(values), 1)
+    np.testing.assert_allclose(values, values.T)
+
+
+def test_mean_traces_show_the_planted_reward_response(demo):
+    _, root = demo
+    traces = pd.read_parquet(root / "results" / "responses" / "mean_traces.pqt")
+    recordings = pd.read_parquet(root / "metadata" / "recordings.pqt")
+    assert set(traces["eid"]) == set(recordings["eid"])
+    reward = traces[(traces["target_NM"] == "VTA-DA") & (traces["event"] == "feedback")]
+    early = reward[(reward["time"] >= 0.1) & (reward["time"] < 0.35)].groupby("feedbackType")["response"].mean()
+    before = reward[(reward["time"] >= -0.1) & (reward["time"] < 0)]["response"]
+    assert early[1] > early[-1] + 0.5
+    # the baseline is taken away
+    assert abs(before.mean()) < 1e-9
+
+
+def test_a_group_in_a_notebook_finds_what_the_graph_stored(demo):
+    _, root = demo
+    group = PhotometrySessionGroup.from_catalog(root / "metadata" / "sessions.pqt")
+    assert (group.events, group.response_features, group.similarity_matrix, group.decoder, group.lmm) == (None,) * 5
+    frame = pd.read_parquet(root / "results" / "responses" / "modelling_frame.pqt")
+    pd.testing.assert_frame_equal(
+        group.get_modelling_frame().sort_values(["eid", "fiber_idx", "event", "trial"], ignore_index=True),
+        frame,
+        check_dtype=False,
+    )
+    coefficients = pd.read_parquet(root / "results" / "responses" / "lmm_coefficients_early.pqt")
+    keys = ["target_NM", "event", "term"]
+    fitted = group.fit_lmm().tables.coefficients.sort_values(keys, ignore_index=True)
+    np.testing.assert_allclose(fitted["Coef."], coefficients["Coef."], rtol=1e-12)
+    score = pd.read_parquet(root / "results" / "target_decoding" / "decoding_scores.pqt").iloc[0]
+    group.get_response_features(nan_handling="drop_features")
+    assert group.decode_target(contributions=False).accuracy == score["accuracy"]
+    assert group.decoder.contributions is None
+    assert len(group.response_similarity_matrix()) == score["n_recordings"]
+    slopes = group.analyse("movement_encoding")["per_contrast_slopes"]
+    stored = pd.read_parquet(root / "results" / "movement_encoding" / "per_contrast_slopes.pqt")
+    assert len(slopes) == len(stored)
+    # other recordings, other results
+    group.filter(group.recordings["target_NM"] == "VTA-DA")
+    assert (group.response_features, group.decoder, group.lmm) == (None, None, None)
+    assert set(group.get_response_magnitudes()["target_NM"]) == {"VTA-DA"}
+    with pytest.raises(TooFewClasses, match="1 targets"):
+        group.decode_target()
+    with pytest.raises(UnknownOption, match="task_lmm"):
+        group.analyse("nothing")
