@@ -45,7 +45,7 @@ bench: install
 docs: install
 	$(BIN)/python -m iblnm_core.documentation docs
 
-# planted against recovered, on the ruler cohort; seconds
+# planted against recovered, on the ruler cohort; about a minute
 truth: install
 	$(BIN)/python -m iblnm_core.demo docs/truth.md
 

@@ -1,6 +1,7 @@
 """What movement adds to the task in explaining responses, and what models predict of subjects that they have not seen."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
@@ -115,10 +116,28 @@ def leave_one_subject_out(
     return folds
 
 
-def cross_validation(
-    frame: pd.DataFrame, families: Sequence[Family], options: ModelOptions
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return how well families predict subjects that they were not fitted to, and what each of their parts adds.
+@dataclass(frozen=True)
+class Reliability:
+    """How families do when one subject after the other is left out.
+
+    Attributes
+    ----------
+    cross_validation : DataFrame
+        A row per group, family, fold (the held-out subject) and predictor: n_trials held out, r2 of the reference model there,
+        with both means taken away, delta_r2 to the model without the predictor. The fold `aggregate` has means, and all trials.
+    jackknife : DataFrame
+        The same with marginal R squared on the trials of all subjects but that of the fold; n_trials counts these, so that in the
+        fold `aggregate` every trial counts once per fold it was fitted in.
+    outcomes : DataFrame
+    """
+
+    cross_validation: pd.DataFrame
+    jackknife: pd.DataFrame
+    outcomes: pd.DataFrame
+
+
+def reliability(frame: pd.DataFrame, families: Sequence[Family], options: ModelOptions) -> Reliability:
+    """Return how well families predict subjects that they were not fitted to, and how much they depend on single ones.
 
     See `docs/methods/movement_encoding.md`.
 
@@ -130,91 +149,62 @@ def cross_validation(
         Those with a single member are left out, as there is nothing to compare.
     options : ModelOptions
 
-    Returns
-    -------
-    table : DataFrame
-        A row per group, family, fold (the held-out subject) and predictor: n_trials held out, r2 of the reference model with
-        both means taken away, delta_r2 to the model without the predictor. The fold `aggregate` has means, and all trials.
-    outcomes : DataFrame
-
     Raises
     ------
     MissingPrerequisite
         When a column is not there.
     """
 
-    def score(held_out: SubjectSums, fit: MixedFit) -> float:
-        return held_out_r_squared(fit.coefficients, held_out, centred=True)
-
-    return _over_folds(frame, families, "cross_validation", options, score)
-
-
-def jackknife(
-    frame: pd.DataFrame, families: Sequence[Family], options: ModelOptions
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return how much the variance that families explain depends on single subjects.
-
-    See `docs/methods/movement_encoding.md`.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Trials with target_NM, event, subject, response and the columns of the families.
-    families : sequence of Family
-        Those with a single member are left out, as there is nothing to compare.
-    options : ModelOptions
-
-    Returns
-    -------
-    table : DataFrame
-        As of `cross_validation`, with marginal R squared on the trials of all subjects but that of the fold; n_trials counts
-        these, so that in the fold `aggregate` every trial counts once per fold it was fitted in.
-    outcomes : DataFrame
-
-    Raises
-    ------
-    MissingPrerequisite
-        When a column is not there.
-    """
-
-    def score(_: SubjectSums, fit: MixedFit) -> float:
-        return fit.marginal
-
-    return _over_folds(frame, families, "jackknife", options, score, in_sample=True)
-
-
-def _over_folds(
-    frame: pd.DataFrame,
-    families: Sequence[Family],
-    analysis: str,
-    options: ModelOptions,
-    score: Callable[[SubjectSums, MixedFit], float],
-    *,
-    in_sample: bool = False,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
     def analyse(model: Model, family: Family) -> Finding:
-        records = list[Record]()
+        predicted, explained = list[Record](), list[Record]()
         for subject, fits in leave_one_subject_out(model, family.members, options):
             held_out = model.sums.only(subject)
             scores = {
-                name: score(held_out.columns(model.places(family.members[name])), fit) for name, fit in fits.items()
+                name: held_out_r_squared(
+                    fit.coefficients, held_out.columns(model.places(family.members[name])), centred=True
+                )
+                for name, fit in fits.items()
             }
-            if not np.isfinite(list(scores.values())).all():
-                continue
-            best = scores.pop(family.reference)
-            n_trials = fits[family.reference].n_rows if in_sample else int(held_out.n_rows[0])
-            common = {"fold": model.subjects[subject], "n_trials": n_trials, "r2": best}
-            records.extend({**common, "predictor": name, "delta_r2": best - other} for name, other in scores.items())
-        remark = _not_held_out(model, [row["fold"] for row in records])
-        if not records:
-            return Status.TOO_FEW_TRIALS, [], remark
-        table = pd.DataFrame(records)
-        means = table.groupby("predictor", sort=False).agg({"n_trials": "sum", "r2": "mean", "delta_r2": "mean"})
-        return Status.OK, [*records, *records_of(means.reset_index().assign(fold="aggregate"))], remark
+            shares = {name: fit.marginal for name, fit in fits.items()}
+            fold, n_fitted = model.subjects[subject], fits[family.reference].n_rows
+            predicted.extend(_fold_records(family.reference, fold, int(held_out.n_rows[0]), scores))
+            explained.extend(_fold_records(family.reference, fold, n_fitted, shares))
+        remark = _not_held_out(model, [row["fold"] for row in predicted])
+        records = [
+            {**row, "kind": kind}
+            for kind, rows in (("cross_validation", predicted), ("jackknife", explained))
+            for row in (*rows, *_aggregate(rows))
+        ]
+        return Status.OK if records else Status.TOO_FEW_TRIALS, records, remark
 
     nested = [family for family in families if len(family.members) > 1]
-    records, outcomes = over_groups(frame, nested, analysis, options, options.minimum_fold_subjects, analyse)
-    return table_of(records, {**KEYS, **_FOLD_COLUMNS}), outcomes
+    records, outcomes = over_groups(frame, nested, "reliability", options, options.minimum_fold_subjects, analyse)
+    rows = table_of(records, {**KEYS, **_FOLD_COLUMNS, "kind": "object"})
+    validated, influence = (
+        rows[rows["kind"] == kind].drop(columns="kind").reset_index(drop=True)
+        for kind in ("cross_validation", "jackknife")
+    )
+    return Reliability(validated, influence, outcomes)
+
+
+def _fold_records(reference: str, fold: object, n_trials: int, scores: Mapping[str, float]) -> list[Record]:
+    """Return how the reference model did in a fold, and each other one against it; nothing when a score is not known."""
+    if not np.isfinite(list(scores.values())).all():
+        return []
+    best = scores[reference]
+    common = {"fold": fold, "n_trials": n_trials, "r2": best}
+    return [
+        {**common, "predictor": name, "delta_r2": best - score} for name, score in scores.items() if name != reference
+    ]
+
+
+def _aggregate(records: Sequence[Record]) -> list[Record]:
+    """Return means over folds, and the sum of their trials."""
+    if not records:
+        return []
+    table = pd.DataFrame(records)
+    means = table.groupby("predictor", sort=False).agg({"n_trials": "sum", "r2": "mean", "delta_r2": "mean"})
+    return records_of(means.reset_index().assign(fold="aggregate"))
 
 
 def _not_held_out(model: Model, scored: Sequence[object]) -> str | None:

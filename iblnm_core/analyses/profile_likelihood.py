@@ -1,5 +1,6 @@
 """The likelihood of a random-intercept model along its ratio of variances, all else at its best. Arrays only; results are made elsewhere."""
 
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -82,7 +83,7 @@ class ProfileLikelihood:
     def slope(self, ratio: float) -> float:
         """Return the derivative of the negative log-likelihood at a ratio."""
         at = ProfilePoint(self, ratio)
-        trace = float(at.freedom_per_subject.trace()) if self.method == "REML" else float(at.rows.sum())
+        trace = at.freedom_of_subjects if self.method == "REML" else float(at.rows.sum())
         return (trace - self.freedom * float(at.residuals @ at.residuals) / at.error) / 2
 
     def best_ratio(self) -> float:
@@ -90,7 +91,7 @@ class ProfileLikelihood:
         from scipy.optimize import brentq
 
         at_zero = ProfilePoint(self, 0.0)
-        if self.n_rows.max() == 1 or at_zero.freedom_per_subject.trace() < _UNIDENTIFIED * self.total_rows:
+        if self.n_rows.max() == 1 or at_zero.freedom_of_subjects < _UNIDENTIFIED * self.total_rows:
             # subjects cannot be told from residuals, or from the fixed part
             return 0.0
         grid = _RATIO_GRID / self.n_rows.mean()
@@ -118,13 +119,27 @@ class ProfilePoint:
         products, coefficients, error = profile.solve(np.array([ratio]))
         self.profile, self.products = profile, products[0]
         self.coefficients, self.error = coefficients[0], float(error[0])
-        self.inverse: Array = np.linalg.inv(self.products)
         shrunk, sums = 1 / (1 + profile.n_rows * ratio), profile.sums
         self.rows = profile.n_rows * shrunk
         self.columns = sums.column_sums * shrunk[:, None]
         self.residuals = (sums.response_sum - sums.column_sums @ self.coefficients) * shrunk
-        # what the fixed part leaves of each subject's rows; the matrix Z'PZ of the literature, over the residual variance
-        self.freedom_per_subject: Array = np.diag(self.rows) - self.columns @ self.inverse @ self.columns.T
+
+    @cached_property
+    def inverse(self) -> Array:
+        """Inverse of the weighted cross-products, (p, p)."""
+        inverse: Array = np.linalg.inv(self.products)
+        return inverse
+
+    @property
+    def freedom_of_subjects(self) -> float:
+        """What the fixed part leaves of the rows of subjects, in all: the trace of `freedom_per_subject`."""
+        return float(self.rows.sum() - ((self.columns @ self.inverse) * self.columns).sum())
+
+    @cached_property
+    def freedom_per_subject(self) -> Array:
+        """What the fixed part leaves of each subject's rows, (g, g): Z'PZ of the literature, over the residual variance."""
+        left: Array = np.diag(self.rows) - self.columns @ self.inverse @ self.columns.T
+        return left
 
     def covariance_gradient(self) -> Array:
         """Return the derivative by the ratio of the coefficients' covariance over the residual variance, (p, p)."""
@@ -136,7 +151,7 @@ class ProfilePoint:
         """Return the expected information on the log residual variance and the ratio, (2, 2)."""
         left = self.freedom_per_subject
         n_columns = len(self.coefficients)
-        shared = float(left.trace())
+        shared = self.freedom_of_subjects
         return np.array([[self.profile.total_rows - n_columns, shared], [shared, float((left**2).sum())]]) / 2
 
     def observed_covariance(self) -> Array:

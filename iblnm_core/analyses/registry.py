@@ -24,9 +24,8 @@ from iblnm_core.analyses.model_families import (
 from iblnm_core.analyses.movement import (
     CEILINGS,
     MOVEMENT_FAMILIES,
-    cross_validation,
-    jackknife,
     movement_loso,
+    reliability,
     timing_slopes,
 )
 from iblnm_core.analyses.outcomes import false_discovery_rate
@@ -143,16 +142,15 @@ def _model_families(tables: Tables, parameters: Parameters) -> Tables:
     shares, share_outcomes = explained_variance(frame, (*compared, *CEILINGS), options)
     terms, term_outcomes = coefficients(frame, (*compared, *CEILINGS), options)
     means, mean_outcomes = marginal_means(frame, TASK_FAMILIES, options, ["contrast", "side"])
-    validated, validation_outcomes = cross_validation(frame, compared, options)
-    influence, influence_outcomes = jackknife(frame, compared, options)
+    reliable = reliability(frame, compared, options)
     of_term = ["target_NM", "event", "family", "movement_var", "term"]
-    outcomes = [share_outcomes, term_outcomes, mean_outcomes, validation_outcomes, influence_outcomes]
+    outcomes = [share_outcomes, term_outcomes, mean_outcomes, reliable.outcomes]
     return {
         "response_lmm_r2": shares,
         "response_lmm_coefficients": terms.assign(term_n=terms.groupby(of_term, dropna=False).cumcount()),
         "response_lmm_means": means,
-        "response_lmm_reliability_cv": validated,
-        "response_lmm_reliability_jackknife": influence,
+        "response_lmm_reliability_cv": reliable.cross_validation,
+        "response_lmm_reliability_jackknife": reliable.jackknife,
         "model_families_outcomes": pd.concat(outcomes, ignore_index=True),
     }
 

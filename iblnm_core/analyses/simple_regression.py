@@ -9,8 +9,13 @@ Bools = NDArray[np.bool_]
 FEWEST_ROWS = 3
 """A line through two points is always exact."""
 _CONVERGED = 1e-8
+_ALMOST = 1e-5
+"""Change of any log odds by a Newton step after which the next one, of the order of its square, is below `_CONVERGED`."""
+_PLAIN_STEPS = 6
 _MOST_ITERATIONS = 100
 _ROUNDING = 1e-12
+_VARIES = 1e-6
+"""Smallest share of a sum of squares that its part about the mean is, for this to be known to ten digits."""
 _AT_A_TIME = 32
 """Predictors whose numbers fit into the processor's cache together."""
 
@@ -34,11 +39,69 @@ def logit_statistics(outcome: Array, predictors: Array) -> tuple[Array, Array]:
     """
     known = np.isfinite(predictors) & np.isfinite(outcome)
     slope, r2 = (np.full(len(predictors), np.nan) for _ in range(2))
-    rows = np.flatnonzero(_has_estimate(outcome, predictors, known))
-    for first in range(0, len(rows), _AT_A_TIME):
-        some = rows[first : first + _AT_A_TIME]
-        slope[some], r2[some] = _fit_logits(outcome, predictors[some], known[some])
+    ones = np.where(outcome == 1, 1.0, 0.0)
+    for first in range(0, len(predictors), _AT_A_TIME):
+        some = slice(first, first + _AT_A_TIME)
+        slope[some], r2[some] = _plain_newton(ones, np.where(known[some], predictors[some], 0.0), known[some])
+    # few are left: what has no estimate, and what plain steps do not lead to
+    rows = np.flatnonzero(np.isnan(slope))
+    rows = rows[_has_estimate(outcome, predictors[rows], known[rows])]
+    slope[rows], r2[rows] = _fit_logits(outcome, predictors[rows], known[rows])
     return slope, r2
+
+
+def _plain_newton(ones: Array, filled: Array, known: Bools) -> tuple[Array, Array]:
+    """Return slope and R² where Newton steps arrive that start from the intercept alone: at the maximum or nowhere.
+
+    Predictors are zero where they are not known.
+    """
+    n_known, n_ones = known.sum(axis=1), known @ ones
+    observed, total = np.stack([n_ones, filled @ ones]), filled.sum(axis=1)
+    reach = np.maximum(filled.max(axis=1, initial=0.0), -filled.min(axis=1, initial=0.0))
+    # sums overflow or vanish where there is no estimate
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        share = n_ones / n_known
+        # at the start the probability is the same in all rows
+        estimate = np.stack([np.log(share / (1 - share)), np.zeros(len(filled))])
+        expected = np.stack([n_ones, share * total])
+        curvature = share * (1 - share) * np.stack([n_known, total, np.vecdot(filled, filled)])
+        for _ in range(_PLAIN_STEPS):
+            estimate = estimate + _solved(curvature, observed - expected)
+            expected, curvature, inverse = _logit_sums(estimate, filled, known.shape[1] - n_known)
+            step = _solved(curvature, observed - expected)
+            arrived = np.abs(step[0]) + np.abs(step[1]) * reach <= _ALMOST
+            if arrived.all():
+                break
+        # of the last step the likelihood is known from its derivatives
+        unknown = (known.shape[1] - n_known) * np.log1p(np.exp(-estimate[0]))
+        likelihood = np.vecdot(estimate.T, (observed - [n_known, total]).T) - np.log(inverse).sum(axis=1) + unknown
+        likelihood += np.vecdot(step.T, (observed - expected).T) / 2
+        chance = n_ones * np.log(share) + (n_known - n_ones) * np.log1p(-share)
+        arrived &= n_known >= FEWEST_ROWS
+        return np.where(arrived, estimate[1] + step[1], np.nan), np.where(arrived, 1 - likelihood / chance, np.nan)
+
+
+def _logit_sums(estimate: Array, filled: Array, n_unknown: NDArray[np.intp]) -> tuple[Array, Array, Array]:
+    """Return sums over known rows: of probabilities, their curvature, each also times the predictor; and 1 / probability."""
+    inverse = filled * -estimate[1][:, None]
+    inverse -= estimate[0][:, None]
+    np.exp(inverse, out=inverse)
+    inverse += 1
+    probability = 1 / inverse
+    # a row without a value has the predictor zero
+    elsewhere = 1 / (1 + np.exp(-estimate[0]))
+    expected = np.stack([probability.sum(axis=1) - n_unknown * elsewhere, np.vecdot(probability, filled)])
+    probability *= 1 - probability
+    flat = probability.sum(axis=1) - n_unknown * elsewhere * (1 - elsewhere)
+    probability *= filled
+    return expected, np.stack([flat, probability.sum(axis=1), np.vecdot(probability, filled)]), inverse
+
+
+def _solved(curvature: Array, gradient: Array) -> Array:
+    """Return Newton steps of intercept and slope, (2, d)."""
+    a, b, c = curvature
+    step: Array = np.stack([c * gradient[0] - b * gradient[1], a * gradient[1] - b * gradient[0]]) / (a * c - b * b)
+    return step
 
 
 def _has_estimate(outcome: Array, predictors: Array, known: Bools) -> Bools:
@@ -96,12 +159,9 @@ def _newton_step(probability: Array, x: Array, sign: Array, weight: Array) -> Ar
     curvature = left * probability
     left *= sign
     curved = curvature * x
-    gradient = left.sum(axis=1), np.einsum("dn,dn->d", left, x)
-    a, b, c = curvature.sum(axis=1), curved.sum(axis=1), np.einsum("dn,dn->d", curved, x)
-    step: Array = np.stack([c * gradient[0] - b * gradient[1], a * gradient[1] - b * gradient[0]], axis=1)
+    gradient = np.stack([left.sum(axis=1), np.vecdot(left, x)])
     with np.errstate(divide="ignore", invalid="ignore"):
-        step /= (a * c - b * b)[:, None]
-    return step
+        return _solved(np.stack([curvature.sum(axis=1), curved.sum(axis=1), np.vecdot(curved, x)]), gradient).T
 
 
 def _climb(
@@ -140,16 +200,35 @@ def line_statistics(predictor: Array, outcomes: Array) -> tuple[Array, Array]:
     """
     known = np.isfinite(outcomes) & np.isfinite(predictor)
     n_known = known.sum(axis=1)
+    count = np.maximum(n_known, 1)
+    x = np.where(np.isfinite(predictor), predictor, 0.0)
+    x -= x.mean() if len(x) else 0.0
+    y = np.where(known, outcomes, 0.0)
+    mean = y.sum(axis=1) / count
+    y -= mean[:, None]
+    y *= known
+    sums, squares = (known @ np.stack([x, x**2], axis=1)).T
+    xx, xy, yy = squares - sums**2 / count, y @ x, np.vecdot(y, y)
+    # differences of sums tell no constant from what hardly varies
+    sound = (n_known >= FEWEST_ROWS) & (xx > _VARIES * squares) & (yy > _VARIES**2 * count * mean**2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope, r2 = np.where(sound, [xy / xx, xy**2 / (xx * yy)], np.nan)
+    slope[~sound], r2[~sound] = _careful_lines(predictor, outcomes[~sound], known[~sound])
+    return slope, r2
+
+
+def _careful_lines(predictor: Array, outcomes: Array, known: Bools) -> tuple[Array, Array]:
+    """Return slope and R² of lines whose predictor or outcome may be constant."""
+    n_known = known.sum(axis=1)
     enough = n_known >= FEWEST_ROWS
-    count = np.maximum(n_known, 1)[:, None]
     centred = []
     for values in (np.broadcast_to(predictor, outcomes.shape), outcomes):
         filled = np.where(known, values, 0.0)
-        centred.append(known * (filled - filled.sum(axis=1, keepdims=True) / count))
+        centred.append(known * (filled - filled.sum(axis=1, keepdims=True) / np.maximum(n_known, 1)[:, None]))
         extent = np.where(known, values, -np.inf).max(axis=1, initial=-np.inf)
         enough &= extent > np.where(known, values, np.inf).min(axis=1, initial=np.inf)
     x, y = centred
-    xx, xy, yy = (np.einsum("dn,dn->d", a, b) for a, b in ((x, x), (x, y), (y, y)))
+    xx, xy, yy = np.vecdot(x, x), np.vecdot(x, y), np.vecdot(y, y)
     slope, r2 = (np.full(len(outcomes), np.nan) for _ in range(2))
     slope[enough] = xy[enough] / xx[enough]
     r2[enough] = xy[enough] ** 2 / (xx[enough] * yy[enough])

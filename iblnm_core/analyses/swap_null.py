@@ -24,7 +24,7 @@ from iblnm_core.analyses.drop_one import (
 )
 from iblnm_core.analyses.outcomes import Status, false_discovery_rate
 from iblnm_core.analyses.permutation import PooledTest, add_one_p_value, pooled_p_value
-from iblnm_core.analyses.swapped_terms import DonorValues, SwapModel
+from iblnm_core.analyses.swapped_terms import DonorValues, Regressor, SwapModel
 from iblnm_core.errors import UnknownOption
 
 Array = NDArray[np.float64]
@@ -119,17 +119,17 @@ def _null_of_group(group: Sequence[CodedRecording], delta_r2: Array, exclude_sam
     is_donor = eids[:, None] != eids
     if exclude_same_mouse:
         is_donor &= mice[:, None] != mice
-    donors_of = [DonorValues.of([r.predictors[:, place] for r in group]) for place in range(len(PREDICTORS))]
+    regressors = [Regressor.of(terms_with(name), _partners(name), len(TERMS)) for name in PREDICTORS]
+    values = [DonorValues.of([r.predictors[:, place] for r in group]) for place in range(len(PREDICTORS))]
     null, observed = (np.full((*is_donor.shape, len(PREDICTORS)), np.nan) for _ in range(2))
     for row, focal in enumerate(group):
         donors = np.flatnonzero(is_donor[row])
         if not len(donors):
             continue
-        model = SwapModel(design_matrix(focal.predictors), focal.response, donors_of[0].lengths[donors])
-        for place, predictor in enumerate(PREDICTORS):
-            null[row, donors, place], observed[row, donors, place] = model.delta_r2(
-                terms_with(predictor), _partners(predictor), donors_of[place], donors
-            )
+        model = SwapModel(design_matrix(focal.predictors), focal.response, values[0].lengths[donors])
+        for place, (regressor, of_donors) in enumerate(zip(regressors, values, strict=True)):
+            swapped, own = model.delta_r2(regressor, of_donors, donors)
+            null[row, donors, place], observed[row, donors, place] = swapped, own
     return SwapNull(group, delta_r2, null, observed, is_donor)
 
 

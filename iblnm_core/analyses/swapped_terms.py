@@ -1,7 +1,7 @@
 """What a regressor adds to a linear model when its values come from elsewhere, in closed form: many donors at once. Arrays only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,38 @@ def swapped_delta_r2(reduced: Array, multipliers: Array, response: Array, donors
     return _of_donors(reduced, multipliers, response, basis, prefixes, collected, places)
 
 
+@dataclass(frozen=True)
+class Regressor:
+    """A regressor that is swapped, by places in the design.
+
+    Attributes
+    ----------
+    columns : ndarray of intp, (m,)
+        The regressor and its interactions.
+    partners : ndarray of intp, (m,)
+        What the regressor is multiplied with in each of them.
+    kept : ndarray of intp, (k - m,)
+        All other columns.
+    """
+
+    columns: Places
+    partners: Places
+    kept: Places
+
+    @classmethod
+    def of(cls, columns: Sequence[int], partners: Sequence[int], n_columns: int) -> "Regressor":
+        """Describe a regressor.
+
+        Parameters
+        ----------
+        columns, partners : sequence of int
+            As the attributes.
+        n_columns : int
+            All columns of the design.
+        """
+        return cls(np.array(columns), np.array(partners), np.setdiff1d(np.arange(n_columns), columns))
+
+
 class SwapModel:
     """The model of a recording, in which regressors can be swapped.
 
@@ -125,21 +157,16 @@ class SwapModel:
 
     def __init__(self, design: Array, response: Array, lengths: Places) -> None:
         self.design, self.response = design, response
-        self.basis, self.triangle = np.linalg.qr(design)
-        self.centred = response - response.mean()
-        self.prefixes = _Prefixes.of(np.column_stack([self.basis, self.centred]), lengths)
+        basis, self.triangle = np.linalg.qr(design)
+        self.basis = np.column_stack([basis, response - response.mean()])
+        self.prefixes = _Prefixes.of(self.basis, lengths)
 
-    def delta_r2(
-        self, columns: Sequence[int], partners: Sequence[int], donors: DonorValues, places: Places
-    ) -> tuple[Array, Array]:
+    def delta_r2(self, regressor: Regressor, donors: DonorValues, places: Places) -> tuple[Array, Array]:
         """Return what a regressor adds with the values of donors, and with the recording's own on the same rows.
 
         Parameters
         ----------
-        columns : sequence of int
-            Places of the regressor and its interactions in the design.
-        partners : sequence of int
-            Places of what the regressor is multiplied with in each of them.
+        regressor : Regressor
         donors : DonorValues
         places : ndarray of intp, (d,)
             Those of the donors whose numbers of rows the model was made with.
@@ -149,24 +176,29 @@ class SwapModel:
         swapped, own : ndarray of float64, (d,)
             Not a number where the design is degenerate or the response constant.
         """
-        kept = np.setdiff1d(np.arange(self.design.shape[1]), columns)
-        reduced, multipliers = self.design[:, kept], self.design[:, partners]
-        # the same basis turned so that the kept columns come first
-        turn = np.linalg.qr(self.triangle[:, [*kept, *columns]])[0]
-        turned = np.eye(len(turn) + 1)
-        turned[:-1, :-1] = turn
-        products = turned.T @ self.prefixes.products @ turned
-        gain, sound = _explained(products, np.einsum("dkk->dk", products)[:, :-1], len(kept))
+        kept, columns, n_kept = regressor.kept, regressor.columns, len(regressor.kept)
+        # the basis turned so that the kept columns come first
+        turn = np.eye(self.basis.shape[1])
+        turn[:-1, :-1] = np.linalg.qr(self.triangle[:, np.concatenate([kept, columns])])[0]
+        products = turn.T @ self.prefixes.products @ turn
+        first = [*range(n_kept), -1]
+        of_kept = products[:, :, first][:, first]
+        basis = self.basis @ turn[:, first]
+        reduced, lengths = self.design[:, kept], self.prefixes.lengths
+        gain, sound = _explained(products, np.einsum("dkk->dk", products)[:, :-1], n_kept)
         own = np.where(sound, gain / self.prefixes.total, np.nan)
         for place in np.flatnonzero(np.isnan(own)):
-            rows = slice(self.prefixes.lengths[place])
+            rows = slice(lengths[place])
             own[place] = _refitted(reduced[rows], self.design[rows, columns], self.response[rows])
-        chosen = np.r_[: len(kept), len(turn)]
-        prefixes = _Prefixes(
-            self.prefixes.lengths, self.prefixes.which, products[:, chosen[:, None], chosen], self.prefixes.total
+        swapped = _of_donors(
+            reduced,
+            self.design[:, regressor.partners],
+            self.response,
+            basis,
+            replace(self.prefixes, products=of_kept),
+            donors,
+            places,
         )
-        basis = np.column_stack([self.basis @ turn[:, : len(kept)], self.centred])
-        swapped = _of_donors(reduced, multipliers, self.response, basis, prefixes, donors, places)
         return swapped, own[self.prefixes.which]
 
 
@@ -180,15 +212,14 @@ def _of_donors(
     places: Places,
 ) -> Array:
     """Take the reduced model out of response and swapped terms, and regress the one on the other."""
-    n_rows, n_kept, n_terms = len(basis), basis.shape[1] - 1, multipliers.shape[1]
+    n_rows, n_columns, n_terms = *basis.shape, multipliers.shape[1]
     # all terms of all donors: products of their values with what does not change
     fixed = (multipliers[:, :, None] * basis[:, None, :]).reshape(n_rows, -1)
-    crossed = (donors.values[:, :n_rows] @ fixed[: donors.values.shape[1]])[places].reshape(-1, n_terms, n_kept + 1)
+    crossed = (donors.values[:, :n_rows] @ fixed[: donors.values.shape[1]])[places].reshape(-1, n_terms, n_columns)
     first, second = np.tril_indices(n_terms)
     pairs = multipliers[:, first] * multipliers[:, second]
-    squares = (donors.squares[:, :n_rows] @ pairs[: donors.squares.shape[1]])[places]
     inner = np.empty((len(places), n_terms, n_terms))
-    inner[:, first, second] = inner[:, second, first] = squares
+    inner[:, first, second] = (donors.squares[:, :n_rows] @ pairs[: donors.squares.shape[1]])[places]
     which = prefixes.which
     whole = prefixes.lengths[which] == n_rows
     gain, sound = np.empty(len(places)), np.empty(len(places), dtype=bool)
@@ -203,7 +234,10 @@ def _of_donors(
 
 
 def _on_all_rows(crossed: Array, inner: Array, by_response: Array) -> tuple[Array, Bools]:
-    """Return what terms explain on all rows, where the basis is orthonormal: taking it out is a product."""
+    """Return what terms explain on all rows, where the basis is orthonormal: taking it out is a product.
+
+    Of `inner` only the lower triangle counts, here and below.
+    """
     n_terms = inner.shape[1]
     onto = crossed[:, :, :-1]
     products = np.empty((len(inner), n_terms + 1, n_terms + 1))

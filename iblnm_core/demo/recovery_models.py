@@ -377,4 +377,7 @@ def _added(rows: pd.DataFrame, name: str) -> Statistic:
 def _listed(rows: pd.DataFrame, column: str, decimals: int = 2) -> str:
     """Return the value of every target."""
     ordered: Sequence[tuple[str, float]] = sorted(zip(rows["target_NM"], rows[column], strict=True))
-    return ", ".join(f"{target.partition('-')[0]} {value:.{decimals}f}" for target, value in ordered)
+    # what rounds to zero has no sign
+    return ", ".join(
+        f"{target.partition('-')[0]} {round(value, decimals) + 0.0:.{decimals}f}" for target, value in ordered
+    )

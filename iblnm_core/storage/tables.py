@@ -102,10 +102,19 @@ def _contents(column: "pa.Array") -> Iterator[bytes | memoryview]:
         yield from _contents(column.flatten())
     elif pa.types.is_string(column.type):
         yield pc.fill_null(pc.binary_length(column), -1).to_numpy().tobytes()
-        yield "".join(column.drop_null().to_pylist()).encode()
+        yield _characters(column.drop_null())
     else:
         filled = column.fill_null(False if pa.types.is_boolean(column.type) else 0)
         yield filled.to_numpy(zero_copy_only=False).tobytes()
+
+
+def _characters(texts: "pa.Array") -> memoryview:
+    """Return the texts of an array without nulls, one after the other, as they lie in memory."""
+    _, offsets, characters = texts.buffers()
+    if not len(texts) or characters is None:
+        return memoryview(b"")
+    first, last = np.frombuffer(offsets, np.int32)[[texts.offset, texts.offset + len(texts)]]
+    return memoryview(characters)[first:last]
 
 
 def make_table(schema: TableSchema, frame: pd.DataFrame, notes: Mapping[str, Any] | None = None) -> Table:
@@ -130,7 +139,8 @@ def make_table(schema: TableSchema, frame: pd.DataFrame, notes: Mapping[str, Any
     if missing:
         raise SchemaViolation(f"table {schema.name} lacks {', '.join(sorted(missing))}")
     full = schema.with_features(list(frame.columns))
-    ordered = frame[full.column_names]
+    # millions of rows are not copied for nothing
+    ordered = frame if list(frame.columns) == full.column_names else frame[full.column_names]
     try:
         repeated = _repeated(ordered, schema.key)
         if repeated is None:

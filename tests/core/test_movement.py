@@ -12,11 +12,10 @@ from iblnm_core.analyses.model_families import ModelOptions, task_family
 from iblnm_core.analyses.movement import (
     CEILINGS,
     MOVEMENT_FAMILIES,
-    cross_validation,
-    jackknife,
     movement_ceiling,
     movement_family,
     movement_loso,
+    reliability,
     task_ceiling,
     timing_slopes,
 )
@@ -276,14 +275,15 @@ def test_families_of_movement_leave_out_what_they_should():
 
 def test_worked_numbers_of_cross_validation_and_jackknife():
     frame, options = toy().assign(event="feedback"), ModelOptions(levels=TOY.levels)
-    table, _ = cross_validation(frame, [task_family("feedback")], options)
+    found = reliability(frame, [task_family("feedback")], options)
+    table = found.cross_validation
     assert table["predictor"].tolist() == ["contrast", "side", "reward", "interactions"] * 4
     assert table["fold"].tolist() == [name for name in ("m1", "m2", "m3", "aggregate") for _ in range(4)]
     np.testing.assert_allclose(table["r2"][[0, 4, 8]], [0.77716839, 0.82480851, 0.82058222], atol=6e-9)
     aggregate = table[table["fold"] == "aggregate"]
     np.testing.assert_allclose(aggregate["delta_r2"], [0.57894691, 0.05785791, 0.19220473, 0.02148985], atol=6e-9)
     assert set(aggregate["n_trials"]) == {72}
-    table, _ = jackknife(frame, [task_family("feedback")], options)
+    table = found.jackknife
     aggregate = table[table["fold"] == "aggregate"]
     np.testing.assert_allclose(aggregate["r2"], 0.70978817, atol=6e-9)
     np.testing.assert_allclose(aggregate["delta_r2"], [0.51623724, 0.05110687, 0.16332374, 0.02087968], atol=6e-9)
@@ -293,7 +293,7 @@ def test_worked_numbers_of_cross_validation_and_jackknife():
 
 def test_cross_validation_of_movement_is_that_of_explicit_refits():
     frame = random_trials(7)
-    table, _ = cross_validation(frame, [movement_family("stimOn", "log_reaction_time")], ModelOptions())
+    table = reliability(frame, [movement_family("stimOn", "log_reaction_time")], ModelOptions()).cross_validation
     assert set(table["movement_var"]) == {"log_reaction_time"}
     base = "response ~ c + s + c:s"
     formulas = {
@@ -317,13 +317,15 @@ def test_cross_validation_of_movement_is_that_of_explicit_refits():
 
 def test_families_that_cannot_be_cross_validated_have_their_outcome():
     two = random_trials(1, n_subjects=2)
-    table, outcomes = cross_validation(two, MOVEMENT_FAMILIES, ModelOptions())
-    assert table.empty
+    found = reliability(two, MOVEMENT_FAMILIES, ModelOptions())
+    outcomes = found.outcomes
+    assert found.cross_validation.empty
+    assert found.jackknife.empty
     assert outcomes["status"].tolist() == ["too_few_subjects"] * 3
     assert outcomes["variable"].tolist() == ["choice_side", "log_reaction_time", "peak_velocity"]
     still = random_trials(1).assign(peak_velocity=2.0, choice_side=None)
-    table, outcomes = jackknife(still, MOVEMENT_FAMILIES, ModelOptions())
-    assert outcomes["status"].tolist() == ["missing_input", "ok", "singular_design"]
-    assert set(table["movement_var"]) == {"log_reaction_time"}
+    found = reliability(still, MOVEMENT_FAMILIES, ModelOptions())
+    assert found.outcomes["status"].tolist() == ["missing_input", "ok", "singular_design"]
+    assert set(found.jackknife["movement_var"]) == {"log_reaction_time"}
     # a single model has nothing to be compared with
-    assert cross_validation(two, CEILINGS, ModelOptions())[1].empty
+    assert reliability(two, CEILINGS, ModelOptions()).outcomes.empty

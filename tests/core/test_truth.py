@@ -11,8 +11,8 @@ from tests_support.paths import REPOSITORY
 
 from iblnm_core.demo.cohort import write_cohort
 from iblnm_core.demo.effects import EVENTS, TARGET_EFFECTS
-from iblnm_core.demo.presets import SUBJECTS, demo_plans, ruler_plans, tiny_plans
-from iblnm_core.demo.recovery import RULER_SEED, page, recover, statistics
+from iblnm_core.demo.presets import RULER_SEED, SUBJECTS, demo_plans, ruler_plans, tiny_plans
+from iblnm_core.demo.recovery import recover, statistics
 from iblnm_core.demo.recovery_behaviour import (
     BehaviourRecovered,
     block_statistics,
@@ -20,6 +20,7 @@ from iblnm_core.demo.recovery_behaviour import (
     timing_statistics,
 )
 from iblnm_core.demo.recovery_curves import curve_statistics
+from iblnm_core.demo.recovery_page import page
 from iblnm_core.demo.scale import write_index_without_files, write_linked_cohort
 from iblnm_core.demo.session import simulate_session
 from iblnm_core.demo.truth import effect_table, kernel_table, outcome_table, session_truth, write_truth

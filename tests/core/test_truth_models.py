@@ -7,21 +7,17 @@ import pandas as pd
 import pytest
 from tests_support.paths import REPOSITORY
 
+from iblnm_core.analyses.decoding import TargetNMDecoder
 from iblnm_core.analyses.permutation import add_one_p_value
 from iblnm_core.analyses.simple_regression import line_statistics
 from iblnm_core.demo import recovery, truth
 from iblnm_core.demo.presets import RULER_SEED, ruler_plans
-from iblnm_core.demo.recovery import (
-    Recovered,
-    model_statistics,
-    page,
-    recover_models,
-    recover_recordings,
-)
+from iblnm_core.demo.recovery import Recovered, model_statistics, recover_models, recover_recordings
 from iblnm_core.demo.recovery_behaviour import BehaviourRecovered, recover_trials
 from iblnm_core.demo.recovery_inference import swap_p_values, uniformity
 from iblnm_core.demo.recovery_models import cohort_frame, recover_artefact, recover_effects, recover_slopes
-from iblnm_core.demo.recovery_vectors import drawn_accuracies, recover_vectors, subjects_of, vector_matrix
+from iblnm_core.demo.recovery_page import page
+from iblnm_core.demo.recovery_vectors import drawn_accuracies, relabelled_excess, subjects_of, vector_matrix
 from iblnm_core.demo.session import simulate_session
 from iblnm_core.demo.simulated_trials import CohortShape, drifting, drifting_baselines, drifting_recordings
 from iblnm_core.demo.statistic import LEAST_P
@@ -98,7 +94,7 @@ OTHER_CONTRAST = {0.0: 100.0, 6.25: 25.0, 12.5: 12.5, 25.0: 6.25, 100.0: 0.0}
         (lambda frame: frame.assign(feedbackType=-frame["feedbackType"]), {REWARD, CONTRAST_REWARD}),
         (
             lambda frame: frame.assign(contrast=frame["contrast"].map(OTHER_CONTRAST)),
-            # reward is the effect in the middle, but mice that err see low contrasts
+            # the mean contrast, at which the effect of reward is, lies elsewhere too
             {CONTRAST, CONTRAST_SIDE, CONTRAST_REWARD, REWARD},
         ),
         (lambda frame: frame.assign(response=1.3 * frame["response"]), {ALL, CONTRAST, REWARD}),
@@ -253,21 +249,21 @@ BY_LOT = "targets decoded that are drawn by lot for each mouse"
 
 
 def test_targets_that_mean_nothing_are_neither_alike_nor_decoded(frames, models):
-    frame = frames["r2", "all"]
-    eids = frame["eid"].drop_duplicates()
-    targets = frame.drop_duplicates("eid").set_index("eid")["target_NM"]
-    of_session = pd.Series(np.random.default_rng(0).permutation(targets.to_numpy()), index=eids.to_numpy())
-    vectors = recover_vectors(frame.assign(target_NM=frame["eid"].map(of_session)), RULER_SEED)
-    # noise-free vectors mean nothing either, so that nothing is said of pairs
-    drawn = dataclasses.replace(vectors, drawn=models.vectors.drawn, similarity=models.vectors.similarity)
-    assert missed(models, vectors=drawn) == {ALIKE, DECODED}
+    matrix = vector_matrix(frames["r2", "all"], "response")
+    mice = subjects_of(frames["r2", "all"], matrix)
+    rng = np.random.default_rng(0)
+    # mice have several targets then
+    targets = rng.permutation(matrix.index.get_level_values("target_NM").to_numpy(object))
+    labels = [matrix.index.get_level_values("eid"), targets, matrix.index.get_level_values("fiber_idx")]
+    mixed = matrix.set_axis(pd.MultiIndex.from_arrays(labels, names=matrix.index.names))
+    excess, relabelled = relabelled_excess(mixed, mice, rng)
+    confusion = TargetNMDecoder(C=1.0, contributions=False).fit(mixed, targets, mice).confusion
+    vectors = dataclasses.replace(models.vectors, excess=excess, relabelled=relabelled, confusion=confusion)
+    assert missed(models, vectors=vectors) == {ALIKE, DECODED}
 
 
-def test_sides_that_are_not_those_of_the_fibre_are_missed(frames, models):
-    frame = frames["r2", "all"]
-    found = frame.assign(response=-frame["response"])
+def test_similarities_in_another_order_are_missed(models):
     similarity = models.vectors.similarity
-    assert len(vector_matrix(found, "response")) == len(vector_matrix(frame, "response"))
     turned = similarity.assign(found=similarity["found"].to_numpy()[::-1])
     assert missed(models, vectors=dataclasses.replace(models.vectors, similarity=turned)) == {PAIRS}
 
