@@ -1,9 +1,8 @@
-"""All analyses of the responses of 1,000 simulated sessions of 40 mice: seconds and peak memory of every step, one core.
+"""All cohort analyses of responses on 1,000 simulated sessions of 40 mice, from stored tables to stored tables, one core.
 
-Run `python benchmarks/cohort_responses.py`; about two minutes. Trials of the unbiased block and those of all blocks each run
-through all steps in one process of their own, which reads the tables as they are stored. Prints a table and writes it to
-`benchmarks/results/cohort_responses.json`: seconds that passed, seconds that the core worked (fewer where others use it, too),
-and the peak memory so far.
+Run `python benchmarks/cohort_responses.py`; some minutes. Trials of the unbiased block, and those of all blocks, each run through
+all analyses of the registry in a process of their own. Prints a table and writes it to `benchmarks/results/cohort_responses.json`:
+seconds that passed, seconds that the core worked (fewer where others use it, too), and the peak memory of the process so far.
 """
 
 import argparse
@@ -12,199 +11,66 @@ import multiprocessing
 import resource
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-from simulated_cohort import simulate
 from threadpoolctl import threadpool_limits
 
-from iblnm_core.analyses import model_families, movement
-from iblnm_core.analyses.anova import anova
-from iblnm_core.analyses.baseline_coding import MODELS, baseline_coding
-from iblnm_core.analyses.baseline_recordings import baseline_recordings
-from iblnm_core.analyses.coding import stimulus_side
-from iblnm_core.analyses.contrast_comparison import compare_contrast_codings
-from iblnm_core.analyses.decoding import decode_targets
-from iblnm_core.analyses.drop_one import code_recordings, drop_one
-from iblnm_core.analyses.frame import modelling_frame, usable_trials
-from iblnm_core.analyses.model_families import TASK_FAMILIES, ModelOptions
-from iblnm_core.analyses.movement import CEILINGS, MOVEMENT_FAMILIES
-from iblnm_core.analyses.response_vectors import VECTOR_EVENTS, response_matrix, response_vector
-from iblnm_core.analyses.similarity import cosine_similarity, pair_table, target_means
-from iblnm_core.analyses.swap_null import mouse_p_values, recording_p_values, swap_nulls
-from iblnm_core.analyses.task_lmm import fit_task_models
-from iblnm_core.analyses.variance_components import variance_components
-from iblnm_core.analyses.wheel_lmm import wheel_lmm
-from iblnm_core.parameters import AnalysisParameters, ModellingParameters
+from iblnm_core.analyses.registry import ANALYSES
+from iblnm_core.analyses.running import run_analysis
+from iblnm_core.demo.simulated_tables import simulate_tables, trace_table, vector_table
+from iblnm_core.parameters import Parameters
+from iblnm_core.schemas import TABLES
+from iblnm_core.storage.tables import Table, make_table, stored_table, write_table
 
 RESULTS = Path(__file__).parent / "results" / "cohort_responses.json"
 LIMIT_S, LIMIT_MB = 60, 2048
-OF_RESPONSES = ["eid", "fiber_idx", "event", "trial", "response_early", "pre_event"]
-FAMILIES = (*TASK_FAMILIES, *MOVEMENT_FAMILIES, *CEILINGS)
-# analyses of responses before there is an outcome, and after
-MODELLED = ("stimOn", "feedback")
+BLOCKS = ("unbiased", "all")
 
 
-class Steps:
-    """The analyses one after the other; what later ones need is kept."""
-
-    def __init__(self, folder, blocks):
-        self.folder, self.parameters = folder, ModellingParameters(blocks=blocks)
-        self.analyses = AnalysisParameters()
-        self.options = ModelOptions(levels=self.analyses.contrasts, coding=self.analyses.contrast_coding)
-
-    def reading_tables(self):
-        self.responses = pd.read_parquet(self.folder / "responses.pqt", columns=OF_RESPONSES)
-        self.regressors = pd.read_parquet(self.folder / "regressors.pqt")
-        self.recordings = pd.read_parquet(self.folder / "recordings.pqt")
-        return f"{len(self.responses):,} responses"
-
-    def modelling_frame(self):
-        self.frame = modelling_frame(self.responses, self.regressors, self.recordings, self.parameters)
-        return f"{len(self.frame):,} rows"
-
-    def task_lmm(self):
-        found = fit_task_models(self.frame, coding=self.options.coding, levels=self.options.levels)
-        return _size(found.tables.coefficients)
-
-    def response_anova(self):
-        return _size(anova(self.frame)[0])
-
-    def contrast_coding(self):
-        return _size(compare_contrast_codings(self.frame, levels=self.options.levels)[0])
-
-    def movement_loso(self):
-        return _size(movement.movement_loso(self.frame, self.options)[0])
-
-    def timing_slopes(self):
-        return _size(movement.timing_slopes(self.frame, self.options)[0])
-
-    def wheel_lmm(self):
-        return _size(wheel_lmm(self.frame)[0])
-
-    def families_explained_variance(self):
-        return _size(model_families.explained_variance(self.frame, FAMILIES, self.options)[0])
-
-    def families_coefficients(self):
-        return _size(model_families.coefficients(self.frame, FAMILIES, self.options)[0])
-
-    def families_marginal_means(self):
-        return _size(model_families.marginal_means(self.frame, FAMILIES, self.options, ["contrast", "side"])[0])
-
-    def families_cross_validation(self):
-        return _size(movement.cross_validation(self.frame, FAMILIES, self.options)[0])
-
-    def families_jackknife(self):
-        return _size(movement.jackknife(self.frame, FAMILIES, self.options)[0])
-
-    def coding_recordings(self):
-        rows = self.frame[self.frame["event"].isin(MODELLED)]
-        self.coded = code_recordings(rows, self.options.coding, self.options.levels)
-        return f"{len(self.coded)} recordings and events"
-
-    def drop_one(self):
-        self.dropped = drop_one(self.coded)
-        return _size(self.dropped.delta_r2)
-
-    def swap_null(self):
-        self.nulls, _ = swap_nulls(self.coded)
-        return f"{sum(int(null.is_donor.sum()) for null in self.nulls):,} pairs"
-
-    def swap_null_p_values(self):
-        tables = recording_p_values(self.nulls), mouse_p_values(self.nulls)
-        del self.nulls, self.coded
-        return ", ".join(map(_size, tables))
-
-    def variance_components(self):
-        found = variance_components(self.dropped.coefficients)
-        return _size(found.summary)
-
-    def baseline_recordings(self):
-        self.baselines = baseline_recordings(self.responses, self.regressors, self.recordings)
-        return f"{len(self.baselines)} recordings"
-
-    def baseline_performance(self):
-        return _size(baseline_coding(self.baselines, MODELS[0]))
-
-    def baseline_reaction_time(self):
-        return _size(baseline_coding(self.baselines, MODELS[1]))
-
-    def response_vectors(self):
-        self.vectors = vectors_of(self.responses, self.regressors, self.recordings, self.parameters)
-        return f"{len(self.vectors)} vectors"
-
-    def response_matrix(self):
-        self.matrix = response_matrix(self.vectors, nan_handling="drop_features").dropna()
-        self.targets = self.matrix.index.get_level_values("target_NM").to_numpy()
-        subjects = self.recordings.drop_duplicates("eid").set_index("eid")["subject"]
-        self.subjects = subjects.loc[self.matrix.index.get_level_values("eid")].to_numpy()
-        return "complete: {} recordings, {} features".format(*self.matrix.shape)
-
-    def similarity(self):
-        similarity = cosine_similarity(self.matrix)
-        pairs = pair_table(similarity, self.targets)
-        target_means(similarity, self.targets)
-        target_means(similarity, self.targets, self.subjects)
-        return _size(pairs)
-
-    def decoder(self):
-        decoder, outcome = decode_targets(self.matrix, self.targets, self.subjects)
-        return f"{outcome.status}, balanced accuracy {decoder.balanced_accuracy:.2f}, C {decoder.best_C:.3g}"
+def parameters_of(blocks):
+    """Return the default parameters with trials of some blocks."""
+    defaults = Parameters()
+    return replace(defaults, modelling=replace(defaults.modelling, blocks=blocks))
 
 
-STEPS = [name for name in vars(Steps) if not name.startswith("_")]
-
-
-def vectors_of(responses, regressors, recordings, parameters):
-    """Return the response vector of every recording."""
-    responses = responses[responses["event"].isin(VECTOR_EVENTS)].rename(columns={"response_early": "response"})
-    of_recording = responses.groupby(["eid", "fiber_idx"], sort=False).indices
-    of_session = regressors.groupby("eid", sort=False).indices
-    used = usable_trials(regressors, parameters)
-    by_trial = regressors[["trial", "stim_side", "contrast", "feedbackType"]]
-    vectors = {}
-    for recording in recordings.itertuples(index=False):
-        rows = of_session[recording.eid]
-        trials = by_trial.iloc[rows].set_index("trial")
-        hemisphere = pd.Series(recording.hemisphere, index=trials.index)
-        trials["side"] = stimulus_side(trials["stim_side"], hemisphere)
-        magnitudes = responses.iloc[of_recording[recording.eid, recording.fiber_idx]]
-        key = recording.eid, recording.target_NM, recording.fiber_idx
-        vectors[key] = response_vector(magnitudes, trials, used[rows])
-    return vectors
-
-
-def _size(table):
-    return f"{len(table):,} rows"
+def store_tables(folder, blocks, n_sessions, n_subjects):
+    """Simulate the cohort and store the tables that are collected from sessions."""
+    cohort = simulate_tables(n_sessions, n_subjects)
+    tables = {
+        "responses": cohort.responses,
+        "trial_regressors": cohort.regressors,
+        "recordings": cohort.recordings,
+        "response_matrix": vector_table(cohort, blocks),
+        "condition_traces": trace_table(cohort.recordings),
+    }
+    for name, rows in tables.items():
+        write_table(folder, make_table(TABLES[name], rows))
 
 
 def measure(folder, blocks, chosen):
-    """Run steps and write seconds, peak memory so far and a remark for each of them."""
-    steps = Steps(folder, blocks)
+    """Run analyses; keep seconds, seconds of the core, peak memory so far and rows of the main table of each."""
     found = {}
     with threadpool_limits(1):
         for name in chosen:
             start, busy = time.perf_counter(), time.process_time()
-            remark = getattr(steps, name)()
-            found[name] = time.perf_counter() - start, time.process_time() - busy, peak_mb(), remark
-            print(line(blocks, name, *found[name]), flush=True)
-    (folder / f"{blocks}.json").write_text(json.dumps(found))
+            for table in run_analysis(folder, ANALYSES[name], parameters_of(blocks)).values():
+                if isinstance(table, Table):
+                    write_table(folder, table)
+            seconds, worked = time.perf_counter() - start, time.process_time() - busy
+            found[name] = seconds, worked, peak_mb(), stored_table(folder, ANALYSES[name].tables[0]).n_rows
+            print(line(blocks, name, *found[name][:3], f"{found[name][3]:,} rows"), flush=True)
+    (folder / "measured.json").write_text(json.dumps(found))
 
 
-def line(blocks, name, seconds, busy, peak, remark):
+def line(blocks, name, seconds, worked, peak, remark):
     """Return a line of the printed table."""
-    return f"{blocks:<10}{name:<30}{seconds:>8.2f} s{busy:>8.2f} s{peak:>7.0f} MB   {remark}"
+    return f"{blocks:<10}{name:<24}{seconds:>8.2f} s{worked:>8.2f} s{peak:>7.0f} MB   {remark}"
 
 
 def peak_mb():
     """Return the largest memory that this process had so far, MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def store_tables(folder, n_sessions, n_subjects):
-    """Simulate the cohort and store its tables."""
-    for name, rows in simulate(n_sessions, n_subjects)._asdict().items():
-        rows.to_parquet(folder / f"{name}.pqt", index=False)
 
 
 def in_a_process(function, *arguments):
@@ -220,20 +86,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=1000)
     parser.add_argument("--subjects", type=int, default=40)
-    parser.add_argument("--blocks", nargs="+", default=["unbiased", "all"])
-    parser.add_argument("--steps", nargs="+", default=STEPS, help="some of the steps, with those that they build upon")
+    parser.add_argument("--blocks", nargs="+", choices=BLOCKS, default=BLOCKS)
+    parser.add_argument("--analyses", nargs="+", choices=list(ANALYSES), default=list(ANALYSES))
     options = parser.parse_args()
     table = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        in_a_process(store_tables, folder, options.sessions, options.subjects)
-        for blocks in options.blocks:
-            in_a_process(measure, folder, blocks, options.steps)
-            found = json.loads((folder / f"{blocks}.json").read_text())
-            seconds, busy = (sum(row[place] for row in found.values()) for place in (0, 1))
-            peak = max(row[2] for row in found.values())
-            print(line(blocks, "all steps", seconds, busy, peak, f"aim {LIMIT_S} s, {LIMIT_MB} MB"), flush=True)
-            table[blocks] = {"steps": found, "seconds": seconds, "seconds of the core": busy, "peak_mb": peak}
+    for blocks in options.blocks:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            in_a_process(store_tables, folder, blocks, options.sessions, options.subjects)
+            in_a_process(measure, folder, blocks, options.analyses)
+            found = json.loads((folder / "measured.json").read_text())
+        seconds, worked = (sum(row[place] for row in found.values()) for place in (0, 1))
+        peak = max(row[2] for row in found.values())
+        print(line(blocks, "all", seconds, worked, peak, f"aim {LIMIT_S} s, {LIMIT_MB} MB\n"), flush=True)
+        table[blocks] = {"analyses": found, "seconds": seconds, "seconds of the core": worked, "peak_mb": peak}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(table, indent=1) + "\n")
 

@@ -72,7 +72,7 @@ def response_vector(
     Parameters
     ----------
     magnitudes : DataFrame
-        Columns `event`, `trial` and `response` (z; not a number where unknown), at most one row per event and trial.
+        Columns `event`, `trial` and `response` (z; not finite where unknown), at most one row per event and trial.
     trials : DataFrame, n rows
         Indexed by trial number; columns `side` (contra, ipsi or null), `contrast` (percent), `feedbackType` (1, -1).
     used : ndarray of bool, (n,)
@@ -106,7 +106,7 @@ def response_vector(
     event_codes = pd.Index(events).get_indexer(pd.Index(magnitudes["event"]))
     response = magnitudes["response"].to_numpy(np.float64)
     cell = np.where(places >= 0, cells[places], -1) if len(cells) else np.full(len(places), -1)
-    known = (event_codes >= 0) & (cell >= 0) & ~np.isnan(response)
+    known = (event_codes >= 0) & (cell >= 0) & np.isfinite(response)
     at = event_codes[known] * n_cells + cell[known]
     sums = np.bincount(at, weights=response[known], minlength=len(events) * n_cells)
     n_known = np.bincount(at, minlength=len(events) * n_cells)

@@ -11,7 +11,9 @@ FEWEST_ROWS = 3
 _CONVERGED = 1e-8
 _ALMOST = 1e-5
 """Change of any log odds by a Newton step after which the next one, of the order of its square, is below `_CONVERGED`."""
-_PLAIN_STEPS = 6
+_PLAIN_STEPS = 7
+_ROUGH_STEPS = 2
+"""Of these, in single precision, which is enough on the way."""
 _MOST_ITERATIONS = 100
 _ROUNDING = 1e-12
 _VARIES = 1e-6
@@ -65,9 +67,13 @@ def _plain_newton(ones: Array, filled: Array, known: Bools) -> tuple[Array, Arra
         estimate = np.stack([np.log(share / (1 - share)), np.zeros(len(filled))])
         expected = np.stack([n_ones, share * total])
         curvature = share * (1 - share) * np.stack([n_known, total, np.vecdot(filled, filled)])
-        for _ in range(_PLAIN_STEPS):
+        rough = filled.astype(np.float32)
+        for number in range(_PLAIN_STEPS):
             estimate = estimate + _solved(curvature, observed - expected)
-            expected, curvature, inverse = _logit_sums(estimate, filled, known.shape[1] - n_known)
+            x = rough if number < _ROUGH_STEPS else filled
+            expected, curvature, inverse = _logit_sums(estimate, x, known.shape[1] - n_known)
+            if number < _ROUGH_STEPS:
+                continue
             step = _solved(curvature, observed - expected)
             arrived = np.abs(step[0]) + np.abs(step[1]) * reach <= _ALMOST
             if arrived.all():
@@ -81,10 +87,13 @@ def _plain_newton(ones: Array, filled: Array, known: Bools) -> tuple[Array, Arra
         return np.where(arrived, estimate[1] + step[1], np.nan), np.where(arrived, 1 - likelihood / chance, np.nan)
 
 
-def _logit_sums(estimate: Array, filled: Array, n_unknown: NDArray[np.intp]) -> tuple[Array, Array, Array]:
+def _logit_sums(
+    estimate: Array, filled: "NDArray[np.floating]", n_unknown: NDArray[np.intp]
+) -> tuple[Array, Array, Array]:
     """Return sums over known rows: of probabilities, their curvature, each also times the predictor; and 1 / probability."""
-    inverse = filled * -estimate[1][:, None]
-    inverse -= estimate[0][:, None]
+    intercept, slope = estimate.astype(filled.dtype)[:, :, None]
+    inverse = filled * -slope
+    inverse -= intercept
     np.exp(inverse, out=inverse)
     inverse += 1
     probability = 1 / inverse

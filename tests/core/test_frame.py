@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iblnm_core.analyses.frame import modelling_frame, usable_trials
-from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.parameters import ModellingParameters
 from iblnm_core.schemas import MODELLING_FRAME, RECORDINGS, RESPONSES, TRIAL_REGRESSORS
+from iblnm_core.storage import tables
 from iblnm_core.storage.tables import SchemaViolation, make_table
 from iblnm_core.table_schema import Column, TableSchema
 
@@ -178,10 +178,57 @@ def test_without_one_of_the_tables_there_are_no_rows(empty):
 
 def test_tables_as_they_are_stored_when_nothing_was_computed_yet():
     empty = [schema.arrow().empty_table().to_pandas() for schema in (RESPONSES, TRIAL_REGRESSORS, RECORDINGS)]
-    frame = modelling_frame(*empty, DEFAULT)
-    make_table(MODELLING_FRAME, frame)
-    for name, analysis in ANALYSES.items():
-        results = analysis.run({}, DEFAULT)
-        assert set(results) == {schema.name for schema in analysis.tables}, name
-        for schema in analysis.tables:
-            assert make_table(schema, results[schema.name]).rows.num_rows == 0
+    make_table(MODELLING_FRAME, modelling_frame(*empty, DEFAULT))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.sampled_from([0.5, 1.0, None])), max_size=8))
+def test_a_key_occurs_once_also_where_parts_of_it_are_missing(rows):
+    columns = (Column("one", "text", "?", nullable=True), Column("two", "number", "?", nullable=True))
+    schema = TableSchema("t", PurePosixPath("t.pqt"), "?", ("one", "two"), columns)
+    frame = pd.DataFrame(rows, columns=["one", "two"]).astype({"one": object, "two": float})
+    distinct = frame.drop_duplicates()
+    stored = make_table(schema, distinct).rows.to_pandas()
+    expected = distinct.sort_values(["one", "two"], ignore_index=True)
+    pd.testing.assert_frame_equal(stored.astype({"one": object}), expected.astype({"one": object}), check_dtype=False)
+    if len(distinct) < len(frame):
+        with pytest.raises(SchemaViolation, match="too many for their key"):
+            make_table(schema, frame)
+
+
+def test_tables_of_many_rows_are_checked_in_stretches_and_hash_the_same(monkeypatch):
+    columns = (
+        Column("one", "integer", "?"),
+        Column("text", "text", "?", nullable=True),
+        Column("list", "numbers", "?", nullable=True),
+        Column("truth", "truth", "?"),
+    )
+    schema = TableSchema("t", PurePosixPath("t.pqt"), "?", ("one",), columns)
+    rows = {
+        "one": range(7),
+        "text": ["é", None, "", "ab", "a", "b", "ba"],
+        "list": [[1.0, np.nan], None, [], [2.0], [1.0], [0.0], [3.0]],
+        "truth": [True, False] * 3 + [True],
+    }
+    frame = pd.DataFrame(rows)
+    whole = make_table(schema, frame)
+    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 2)
+    parts = make_table(schema, frame)
+    assert parts.rows.column("one").num_chunks == 4
+    assert parts.content_hash == whole.content_hash
+    for name, value in (("text", "c"), ("list", [4.0]), ("truth", True), ("one", 9)):
+        changed = frame.assign(**{name: [*frame[name][:5], value, *frame[name][6:]]})
+        assert make_table(schema, changed).content_hash != whole.content_hash, name
+    # the same characters, cut elsewhere
+    moved = frame.assign(text=["é", None, "a", "b", "a", "b", "ba"])
+    assert make_table(schema, moved).content_hash != whole.content_hash
+    with pytest.raises(SchemaViolation, match="table t"):
+        make_table(schema, frame.assign(one=[0, 1, 2, 3, 4, 5, "6"]))
+
+
+def test_features_are_columns_that_a_schema_does_not_name():
+    column = Column("C", "number", "?", nullable=True)
+    schema = TableSchema("t", PurePosixPath("t.pqt"), "?", ("one",), (Column("one", "text", "?"),), features=column)
+    table = make_table(schema, pd.DataFrame({"c2": [1.0], "one": ["a"], "c1": [None]}))
+    assert table.rows.column_names == ["one", "c2", "c1"]
+    with pytest.raises(SchemaViolation, match="table t"):
+        make_table(schema, pd.DataFrame({"one": ["a"], "c": ["text"]}))

@@ -1,12 +1,19 @@
-"""Tables of a cohort that never was: what analyses of responses read, without the sessions behind it."""
+"""Tables of a cohort that never was: what analyses of responses read, without the sessions behind it. For benchmarks and tests."""
 
 import uuid
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from iblnm_core.analyses.coding import stimulus_side
+from iblnm_core.analyses.frame import usable_trials
+from iblnm_core.analyses.response_vectors import MATRIX_LEVELS, VECTOR_EVENTS, response_vector
+from iblnm_core.parameters import ModellingParameters
 from iblnm_core.schemas import RECORDINGS, TRIAL_REGRESSORS
+
+Random = np.random.Generator
 
 TARGETS = ("VTA-DA", "SNc-DA", "DR-5HT", "LC-NE", "NBM-ACh")
 # in the order of the table, which is that of their names
@@ -19,16 +26,32 @@ BLOCK_LENGTHS = (20, 100)
 EARLY_WINDOW_START_S = 0.1
 
 
-class Cohort(NamedTuple):
-    """The tables `responses` (with `pre_event`), `trial_regressors` and `recordings`."""
+class CohortTables(NamedTuple):
+    """The collected tables of a cohort.
+
+    Attributes
+    ----------
+    responses, regressors, recordings : DataFrame
+        The tables `responses`, `trial_regressors` and `recordings`.
+    """
 
     responses: pd.DataFrame
     regressors: pd.DataFrame
     recordings: pd.DataFrame
 
 
-def simulate(n_sessions=1000, n_subjects=40, seed=0, mean_trials=650):
-    """Return a cohort; a fifth of the mice have a second fibre, in another target."""
+def simulate_tables(
+    n_sessions: int = 1000, n_subjects: int = 40, seed: int = 0, mean_trials: int = 650
+) -> CohortTables:
+    """Return the tables of a cohort with effects of contrast, side, outcome and reaction time; a fifth of the mice have a second fibre.
+
+    Parameters
+    ----------
+    n_sessions, n_subjects : int
+    seed : int
+    mean_trials : int
+        Of a session; between 250 and 1,100.
+    """
     random = np.random.default_rng(seed)
     eids = np.array(sorted(str(uuid.UUID(bytes=random.bytes(16))) for _ in range(n_sessions)), dtype=object)
     subjects = random.permutation(np.arange(n_sessions) % n_subjects)
@@ -36,10 +59,12 @@ def simulate(n_sessions=1000, n_subjects=40, seed=0, mean_trials=650):
     regressors = _trials(random, eids, subjects, lengths)
     recordings, sessions = _recordings(eids, subjects, n_subjects)
     responses = _responses(random, regressors, recordings, sessions, lengths)
-    return Cohort(responses, regressors, recordings)
+    return CohortTables(responses, regressors, recordings)
 
 
-def _trials(random, eids, subjects, lengths):
+def _trials(
+    random: Random, eids: NDArray[np.object_], subjects: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> pd.DataFrame:
     """Return the `trial_regressors` of all sessions."""
     session, size = np.repeat(np.arange(len(eids)), lengths), int(lengths.sum())
     trial = np.arange(size) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -73,17 +98,19 @@ def _trials(random, eids, subjects, lengths):
     return pd.DataFrame(columns)[TRIAL_REGRESSORS.column_names]
 
 
-def _blocks(random, length):
+def _blocks(random: Random, length: int) -> NDArray[np.float64]:
     """Return the probability of the left in every trial of a session."""
     sizes = [UNBIASED_TRIALS, *(20 + random.exponential(40, length // BLOCK_LENGTHS[0])).astype(int)]
-    sizes = np.minimum(sizes, [UNBIASED_TRIALS] + [BLOCK_LENGTHS[1]] * (len(sizes) - 1))
+    lengths = np.minimum(sizes, [UNBIASED_TRIALS] + [BLOCK_LENGTHS[1]] * (len(sizes) - 1))
     first = int(random.integers(2))
-    probabilities = np.array([0.2, 0.8])[(first + np.arange(len(sizes))) % 2]
+    probabilities = np.array([0.2, 0.8])[(first + np.arange(len(lengths))) % 2]
     probabilities[0] = 0.5
-    return np.repeat(probabilities, sizes)[:length]
+    return np.repeat(probabilities, lengths)[:length]
 
 
-def _recordings(eids, subjects, n_subjects):
+def _recordings(
+    eids: NDArray[np.object_], subjects: NDArray[np.int64], n_subjects: int
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
     """Return the `recordings`, and the number of each one's session."""
     rows, sessions = [], []
     for session, (eid, subject) in enumerate(zip(eids, subjects, strict=True)):
@@ -109,7 +136,13 @@ def _recordings(eids, subjects, n_subjects):
     return pd.DataFrame(rows)[RECORDINGS.column_names], np.array(sessions)
 
 
-def _responses(random, regressors, recordings, sessions, lengths):
+def _responses(
+    random: Random,
+    regressors: pd.DataFrame,
+    recordings: pd.DataFrame,
+    sessions: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+) -> pd.DataFrame:
     """Return a row per recording, event and trial."""
     n_events, own = len(EVENTS), lengths[sessions]
     starts = (np.cumsum(lengths) - lengths)[sessions]
@@ -118,7 +151,7 @@ def _responses(random, regressors, recordings, sessions, lengths):
     block = np.repeat(own, n_events)
     trial = np.arange(len(recording)) - np.repeat(np.cumsum(block) - block, block)
     row = starts[recording] + trial
-    size, target = len(recording), pd.Index(TARGETS).get_indexer(recordings["target_NM"])[recording]
+    size, target = len(recording), pd.Index(TARGETS).get_indexer(pd.Index(recordings["target_NM"]))[recording]
     column = {name: regressors[name].to_numpy()[row] for name in regressors.columns[2:]}
     contra = (column["stim_side"] == "right") == (recordings["hemisphere"].to_numpy() == "l")[recording]
     effect = random.normal(0, 1, (len(TARGETS), n_events, 5))[target, event]
@@ -162,3 +195,47 @@ def _responses(random, regressors, recordings, sessions, lengths):
         },
         copy=False,
     )
+
+
+def vector_table(tables: CohortTables, blocks: Literal["unbiased", "all"] = "unbiased") -> pd.DataFrame:
+    """Return the `response_matrix` table of a cohort.
+
+    Parameters
+    ----------
+    tables : CohortTables
+    blocks : {'unbiased', 'all'}
+        Trials that count.
+    """
+    wanted = tables.responses["event"].isin(VECTOR_EVENTS)
+    sizes = tables.responses[wanted].rename(columns={"response_early": "response"})
+    of_recording = sizes.groupby(["eid", "fiber_idx"], sort=False).indices
+    of_session = tables.regressors.groupby("eid", sort=False).indices
+    used = usable_trials(tables.regressors, ModellingParameters(blocks=blocks))
+    vectors, keys = [], []
+    for recording in tables.recordings.itertuples(index=False):
+        own = of_recording.get((recording.eid, recording.fiber_idx))
+        rows = of_session.get(recording.eid)
+        if own is None or rows is None:
+            continue
+        trials = tables.regressors.iloc[rows].set_index("trial")
+        side = stimulus_side(trials["stim_side"], pd.Series(recording.hemisphere, index=trials.index))
+        vectors.append(response_vector(sizes.iloc[own], trials.assign(side=side), used[rows]))
+        keys.append((recording.eid, recording.target_NM, recording.fiber_idx))
+    identity = pd.DataFrame(keys, columns=list(MATRIX_LEVELS))
+    return pd.concat([identity, pd.DataFrame(vectors).reset_index(drop=True)], axis=1)
+
+
+def trace_table(recordings: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Return a `condition_traces` table of noise.
+
+    Parameters
+    ----------
+    recordings : DataFrame
+    seed : int
+    """
+    conditions = pd.MultiIndex.from_product(
+        [EVENTS, CONTRASTS.tolist(), [-1, 1]], names=["event", "contrast", "feedbackType"]
+    )
+    rows = recordings[["eid", "fiber_idx"]].merge(conditions.to_frame(index=False), how="cross")
+    courses = np.random.default_rng(seed).normal(size=(len(rows), 60))
+    return rows.assign(n_trials=10, start_s=-1.0, sampling_rate_hz=30.0, response=list(courses))
