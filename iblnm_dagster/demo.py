@@ -79,5 +79,6 @@ Three things to look at next:
   {printing.program()} failures --root {root.path}
       what failed, session by session, with the reason
   {root.session_file(example)}
-      one session: signal, responses and trials as HDF5; tables are in {root.path / "metadata"} and {root.path / "data"}
+      one session: signal, responses and trials as HDF5; tables are in {root.path / "metadata"} and {root.path / "data"},
+      analyses of the cohort in {root.path / "results"}
 """)

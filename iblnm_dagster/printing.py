@@ -130,7 +130,7 @@ def run_summary(root: "Root", result: "SessionsRun") -> None:
     if earlier > 0:
         click.echo(f"{earlier} sessions failed earlier and are unchanged; `{program()} failures` names them")
     click.echo(f"Session files: {root.session_folder}")
-    click.echo(f"Tables:        {root.path / 'metadata'}, {root.path / 'data'}")
+    click.echo(f"Tables:        {root.path / 'metadata'}, {root.path / 'data'}, {root.path / 'results'}")
     click.echo(f"Next:          {program()} status --root {root.path}   or   {program()} ui --root {root.path}")
 
 

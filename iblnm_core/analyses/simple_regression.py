@@ -18,7 +18,7 @@ _MOST_ITERATIONS = 100
 _ROUNDING = 1e-12
 _VARIES = 1e-6
 """Smallest share of a sum of squares that its part about the mean is, for this to be known to ten digits."""
-_AT_A_TIME = 32
+_AT_A_TIME = 64
 """Predictors whose numbers fit into the processor's cache together."""
 
 
@@ -47,8 +47,9 @@ def logit_statistics(outcome: Array, predictors: Array) -> tuple[Array, Array]:
         slope[some], r2[some] = _plain_newton(ones, np.where(known[some], predictors[some], 0.0), known[some])
     # few are left: what has no estimate, and what plain steps do not lead to
     rows = np.flatnonzero(np.isnan(slope))
-    rows = rows[_has_estimate(outcome, predictors[rows], known[rows])]
-    slope[rows], r2[rows] = _fit_logits(outcome, predictors[rows], known[rows])
+    if len(rows):
+        rows = rows[_has_estimate(outcome, predictors[rows], known[rows])]
+        slope[rows], r2[rows] = _fit_logits(outcome, predictors[rows], known[rows])
     return slope, r2
 
 
@@ -222,7 +223,8 @@ def line_statistics(predictor: Array, outcomes: Array) -> tuple[Array, Array]:
     sound = (n_known >= FEWEST_ROWS) & (xx > _VARIES * squares) & (yy > _VARIES**2 * count * mean**2)
     with np.errstate(divide="ignore", invalid="ignore"):
         slope, r2 = np.where(sound, [xy / xx, xy**2 / (xx * yy)], np.nan)
-    slope[~sound], r2[~sound] = _careful_lines(predictor, outcomes[~sound], known[~sound])
+    if not sound.all():
+        slope[~sound], r2[~sound] = _careful_lines(predictor, outcomes[~sound], known[~sound])
     return slope, r2
 
 
