@@ -278,7 +278,7 @@ def _explained(products: Array, squares: Array, n_kept: int) -> tuple[Array, Boo
 def _cholesky(products: Array) -> Array:
     """Return the triangular factors of matrices; zeros where there is none."""
     try:
-        return np.linalg.cholesky(products)
+        return np.asarray(np.linalg.cholesky(products), dtype=np.float64)
     except np.linalg.LinAlgError:
         # one without a factor fails all
         if len(products) == 1:

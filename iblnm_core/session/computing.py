@@ -200,16 +200,9 @@ class Computation:
 
     def _vectors(self, trials: pd.DataFrame, responses: Mapping[int, tuple[str, Responses]]) -> None:
         sides = list(self.row["hemisphere"])
-        for index, (group, found) in responses.items():
-            made = self.parts.get(f"photometry/{group}/magnitudes") or self._stored_part(
-                f"photometry/{group}/magnitudes"
-            )
-            sizes = pd.concat(
-                [
-                    pd.DataFrame({"event": event, "trial": made.datasets["trials"], "response": made.datasets[event]})
-                    for event in found.events
-                ]
-            )
+        for index, (group, _) in responses.items():
+            path = f"photometry/{group}/magnitudes"
+            sizes = summary_layout.magnitude_rows(self.parts[path] if path in self.parts else self._stored_part(path))
             hemisphere = sides[index] if index < len(sides) else None
             vector = fiber_vector(sizes, trials, hemisphere, self.parameters.modelling, self.parameters.vectors)
             self.parts[f"photometry/{group}/vector"] = summary_layout.vector_part(index, vector)

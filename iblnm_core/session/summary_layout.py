@@ -29,15 +29,28 @@ def magnitudes_part(fiber_idx: int, responses: Responses, sizes: Sizes, paramete
     return Part(datasets, attributes)
 
 
+def magnitude_rows(part: Part) -> pd.DataFrame:
+    """Return the response magnitudes of one fibre: one row per event and trial."""
+    trials = np.asarray(part.datasets["trials"])
+    events = sorted(name for name in part.datasets if name != "trials" and "/" not in name)
+    frames = [
+        pd.DataFrame(
+            {
+                "fiber_idx": part.attributes["fiber_idx"],
+                "event": event,
+                "trial": trials,
+                "response": part.datasets[event],
+                "pre_event": part.datasets[f"{_PRE_EVENT}/{event}"],
+            }
+        )
+        for event in events
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
 def read_magnitudes(file: SessionFile) -> pd.DataFrame:
     """Return the response magnitudes of a session file: one row per fibre, event and trial."""
-    frames = []
-    for part in _parts(file, "magnitudes").values():
-        trials = np.asarray(part.datasets["trials"])
-        for event in sorted(name for name in part.datasets if name != "trials" and "/" not in name):
-            columns = {"fiber_idx": part.attributes["fiber_idx"], "event": event, "trial": trials}
-            values = {"response": part.datasets[event], "pre_event": part.datasets[f"{_PRE_EVENT}/{event}"]}
-            frames.append(pd.DataFrame({**columns, **values}))
+    frames = [magnitude_rows(part) for part in _parts(file, "magnitudes").values()]
     if not frames:
         return pd.DataFrame(columns=["fiber_idx", "event", "trial", "response", "pre_event"])
     rows = pd.concat(frames, ignore_index=True)
