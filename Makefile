@@ -40,6 +40,8 @@ bench: install
 	$(BIN)/python benchmarks/session.py
 	$(BIN)/python benchmarks/psychometric.py
 	$(BIN)/python benchmarks/mixed_model.py
+	$(BIN)/python benchmarks/permutation.py
+	$(BIN)/python benchmarks/cohort_responses.py
 	$(BIN)/python benchmarks/graph.py
 
 docs: install

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from iblnm_core.analyses.analysis import Analysis
 from iblnm_core.analyses.outcomes import OUTCOMES, Outcome, Status, outcome_table
-from iblnm_core.analyses.registry import ANALYSES, Analysis
+from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.parameters import Parameters
 from iblnm_core.schemas import TABLES
 from iblnm_core.storage.derived import notes_of, recipe, stored_results

@@ -30,6 +30,8 @@ class RecordingAnalyses:
         Where session files and tables are.
     recordings : DataFrame
         What is analysed: one row per recording.
+    sessions : DataFrame
+        The sessions that they are chosen from.
     response_magnitudes, response_features, similarity_matrix : DataFrame or None
     decoder : TargetNMDecoder or None
     lmm : TaskModels or None
@@ -37,6 +39,7 @@ class RecordingAnalyses:
 
     root: Root | Path | None
     recordings: pd.DataFrame
+    sessions: pd.DataFrame
     response_magnitudes: pd.DataFrame | None
     response_features: pd.DataFrame | None
     similarity_matrix: pd.DataFrame | None
@@ -210,8 +213,9 @@ class RecordingAnalyses:
 
     def _table(self, name: str) -> pd.DataFrame:
         """Return a table as of these recordings."""
-        if name == "recordings":
-            return self.recordings
+        if name in ("recordings", "sessions"):
+            own: pd.DataFrame = getattr(self, name)
+            return own
         if name not in self._made:
             if name in COLLECTED:
                 self._made[name] = self._of_these(collected_rows(self._root(), name))

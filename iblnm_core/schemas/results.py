@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from iblnm_core.schemas import models, recording_models, similarity
+from iblnm_core.schemas import learning, models, qc_overview, recording_models, similarity
 from iblnm_core.schemas.analyses import MEAN_TRACES, MODELLING_FRAME
 from iblnm_core.schemas.models import EVENT, N_SUBJECTS, N_TRIALS, TARGET
 from iblnm_core.schemas.recording_models import RECORDING
@@ -97,6 +97,31 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
             _outcomes("movement_encoding", "movement_encoding"),
         ),
         "wheel_lmm": (models.WHEEL_LMM, _outcomes("wheel_lmm", "movement_encoding")),
+        "learning": (
+            learning.LEARNING_CURVES,
+            learning.PERFORMANCE_TRAJECTORY,
+            learning.PSYCHOMETRIC_TRAJECTORIES,
+            learning.BIAS_SHIFT_TRAJECTORIES,
+            learning.STAGE_PROGRESS,
+            learning.STAGE_CURVES,
+            _outcomes("learning", "task_performance"),
+        ),
+        "target_comparison": (
+            learning.TARGET_COMPARISON,
+            learning.TARGET_SUBJECTS,
+            learning.TARGET_SESSIONS,
+            _outcomes("target_comparison", "task_performance"),
+        ),
+        "qc_overview": (
+            qc_overview.QC_MONTHLY,
+            qc_overview.QC_SIGNALS,
+            qc_overview.QC_DISTRIBUTIONS,
+            qc_overview.QC_SCORES,
+            qc_overview.QC_CORRELATIONS,
+            qc_overview.QC_PCA,
+            qc_overview.QC_PCA_LOADINGS,
+            _outcomes("qc_overview", "qc_overview"),
+        ),
     }
 )
 """Tables of every analysis by its name: the main one first; the outcomes, where there are such, last."""

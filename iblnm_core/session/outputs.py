@@ -251,7 +251,17 @@ _OUTPUTS = (
 OUTPUTS: Mapping[str, SessionOutput] = MappingProxyType({output.name: output for output in _OUTPUTS})
 """All outputs by name, in the order in which a session makes them."""
 
-STAGES = ("query_database", "photometry", "task", "wheel", "video", "responses", "movement_encoding")
+STAGES = (
+    "query_database",
+    "photometry",
+    "task",
+    "wheel",
+    "video",
+    "responses",
+    "movement_encoding",
+    "task_performance",
+    "qc_overview",
+)
 """Stages of the command line, in the order that users know."""
 
 COMPUTED: tuple[str, ...] = tuple(name for name in OUTPUTS if name != "session_errors")

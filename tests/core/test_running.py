@@ -6,6 +6,7 @@ import pytest
 
 from iblnm_core.analyses.outcomes import Status
 from iblnm_core.analyses.registry import ANALYSES
+from iblnm_core.analyses.response_analyses import RESPONSE_ANALYSES
 from iblnm_core.analyses.running import results_of, run_analysis, upstream_analyses
 from iblnm_core.demo.simulated_tables import CohortTables, simulate_tables, trace_table, vector_table
 from iblnm_core.errors import MissingPrerequisite
@@ -36,7 +37,7 @@ def analyse(cohort, parameters=PARAMETERS):
         "response_matrix": vector_table(cohort, "all"),
         "condition_traces": trace_table(cohort.recordings),
     }
-    for analysis in ANALYSES.values():
+    for analysis in RESPONSE_ANALYSES.values():
         read = {name: tables[name] if c is None else tables[name][list(c)] for name, c in analysis.reads.items()}
         made = results_of(analysis, read, parameters)
         # whatever the cohort is like, tables are what their schema says
@@ -67,7 +68,7 @@ def test_a_sound_cohort_has_results_of_everything(cohort):
     assert found.pop("variance_components") == {"too_few_subjects"}
     assert all("ok" in kinds for kinds in found.values()), found
     assert len(tables["mean_traces"]) == len(cohort.recordings) * 3 * 10 * 60
-    for name, analysis in ANALYSES.items():
+    for name, analysis in RESPONSE_ANALYSES.items():
         if name != "variance_components":
             assert all(len(tables[schema.name]) for schema in analysis.tables), name
 
@@ -78,7 +79,7 @@ def test_results_do_not_depend_on_the_order_of_the_rows(cohort):
         cohort.recordings,
     )
     results, others = analyse(cohort), analyse(shuffled)
-    for analysis in ANALYSES.values():
+    for analysis in RESPONSE_ANALYSES.values():
         for schema in analysis.tables:
             pd.testing.assert_frame_equal(results[schema.name], others[schema.name], rtol=1e-6, atol=1e-9)
 
@@ -200,7 +201,7 @@ def folder(tmp_path, cohort):
 def run(folder, parameters=PARAMETERS):
     """Run all analyses on stored tables; names of those that were computed."""
     computed = set()
-    for name, analysis in ANALYSES.items():
+    for name, analysis in RESPONSE_ANALYSES.items():
         for table in run_analysis(folder, analysis, parameters).values():
             if isinstance(table, Table):
                 write_table(folder, table)
@@ -209,18 +210,18 @@ def run(folder, parameters=PARAMETERS):
 
 
 def test_stored_results_are_returned_until_something_changes(folder, cohort):
-    assert run(folder) == set(ANALYSES)
+    assert run(folder) == set(RESPONSE_ANALYSES)
     assert run(folder) == set()
     stored = run_analysis(folder, ANALYSES["task_lmm"], PARAMETERS)
     assert all(isinstance(table, StoredTable) for table in stored.values())
     assert stored["lmm_coefficients_early"].n_rows == 8 * 9
     # other trials: the frame, and what is made from it, but not the vectors
     wider = Parameters(modelling=ModellingParameters(blocks="unbiased"), analyses=PARAMETERS.analyses)
-    of_frame = {name for name, analysis in ANALYSES.items() if "modelling_frame" in analysis.reads}
+    of_frame = {name for name, analysis in RESPONSE_ANALYSES.items() if "modelling_frame" in analysis.reads}
     assert run(folder, wider) == {"modelling_frame", "variance_components", *of_frame}
     # one recording less
     write_table(folder, make_table(RECORDINGS, cohort.recordings.iloc[:-1]))
-    assert run(folder, wider) == set(ANALYSES)
+    assert run(folder, wider) == set(RESPONSE_ANALYSES)
     # another order of the same rows is nothing new
     write_table(folder, make_table(RESPONSES, cohort.responses.iloc[::-1]))
     assert run(folder, wider) == set()

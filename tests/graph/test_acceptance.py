@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from tests_support.paths import REPOSITORY
 
+from iblnm_core.analyses.response_analyses import RESPONSE_ANALYSES
 from iblnm_core.errors import TooFewClasses, UnknownOption
 from iblnm_core.notebook import PhotometrySessionGroup
 from iblnm_core.rules import RULES
@@ -332,7 +333,11 @@ def test_all_analyses_have_results_and_say_how_every_group_came_out(demo):
             assert all(table.empty for table in tables.values())
             continue
         assert all(len(table) for table in tables.values()), name
-        if f"{name}_outcomes" not in tables or "target_NM" not in tables[schemas[0].name]:
+        if (
+            f"{name}_outcomes" not in tables
+            or name not in RESPONSE_ANALYSES
+            or "target_NM" not in tables[schemas[0].name]
+        ):
             continue
         outcomes = tables[f"{name}_outcomes"]
         assert {"VTA-DA", "DR-5HT"} <= set(outcomes["target_NM"]), name
@@ -409,3 +414,25 @@ def test_a_group_in_a_notebook_finds_what_the_graph_stored(demo):
         group.decode_target()
     with pytest.raises(UnknownOption, match="task_lmm"):
         group.analyse("nothing")
+
+
+def test_how_mice_learn_and_how_recordings_fare(demo):
+    _, root = demo
+    folder = root / "results" / "task_performance"
+    trajectory = pd.read_parquet(folder / "performance_trajectory.pqt")
+    performance = pd.read_parquet(root / "data" / "performance.pqt")
+    blocked = pd.read_parquet(root / "metadata" / "errors.pqt").query("blocks_analysis and stage == 'task'")["eid"]
+    assert not set(trajectory["eid"]) & set(blocked)
+    both = trajectory.merge(performance, on="eid", suffixes=("", "_there"))
+    assert (both["fraction_correct"] == both["fraction_correct_there"]).all()
+    curves = pd.read_parquet(folder / "learning_curves.pqt")
+    first = curves[(curves["target_NM"] == "all") & (curves["metric"] == "fraction_correct")]
+    assert first["mean"].between(0.4, 1).all()
+    progress = pd.read_parquet(folder / "stage_progress.pqt").set_index("subject")
+    assert (progress["n_biased"] >= 1).any()
+    months = pd.read_parquet(root / "results" / "qc_overview" / "qc_monthly.pqt")
+    signals = pd.read_parquet(root / "results" / "qc_overview" / "qc_signals.pqt")
+    assert months["n_signals"].sum() == len(signals)
+    assert (
+        signals.loc[~signals["passes_inversions"] & signals["n_band_inversions"].notna(), "n_band_inversions"].min() > 0
+    )

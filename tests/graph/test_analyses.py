@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from iblnm_core.analyses.registry import ANALYSES
+from iblnm_core.analyses.response_analyses import RESPONSE_ANALYSES
+from iblnm_core.cohort.collect import COLLECTED
 from iblnm_core.root import create_root, open_root
 from iblnm_core.schemas import TABLES
 from iblnm_core.sources.indexing import index_cache
@@ -59,7 +61,7 @@ def world(tmp_path_factory, copies):
 def test_a_cohort_of_one_mouse_has_outcomes_that_say_why(world):
     written = world.update(world.made.eids)
     assert set(RESULTS) <= written
-    for name, analysis in ANALYSES.items():
+    for name, analysis in RESPONSE_ANALYSES.items():
         last = analysis.tables[-1]
         if last.name.endswith("_outcomes"):
             outcomes = pd.read_parquet(world.root.path / last.path)
@@ -144,7 +146,7 @@ def test_a_session_that_is_not_selected_changes_no_analysis(world):
     world.update(world.made.eids)
     frame = pd.read_parquet(world.root.path / TABLES["modelling_frame"].path)
     assert frame.empty
-    for name, analysis in ANALYSES.items():
+    for name, analysis in RESPONSE_ANALYSES.items():
         for schema in analysis.tables:
             table = pd.read_parquet(world.root.path / schema.path)
             assert list(table.columns)[: len(schema.columns)] == schema.column_names
@@ -161,9 +163,7 @@ def test_a_session_that_is_not_selected_changes_no_analysis(world):
     assert {"responses", "response_matrix", "modelling_frame"} <= written
     # the frame has the same content, so what is made from it stays
     assert {RESULTS[name] for name in written & set(RESULTS)} == {
-        name
-        for name, analysis in ANALYSES.items()
-        if set(analysis.reads) & {"responses", "response_matrix", "condition_traces", "trial_regressors"}
+        name for name, analysis in ANALYSES.items() if set(analysis.reads) & (set(COLLECTED) | {"sessions"})
     }
 
 

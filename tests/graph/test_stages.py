@@ -128,7 +128,7 @@ def test_logs_by_stage_are_the_errors_by_stage(world):
     assert logs["wheel"]["eid"].tolist() == [world.no_wheel]
     assert set(logs["video"]["error_type"]) >= {"MissingVideoTimestamps"}
     # a stage without rules has no log
-    assert set(STAGE_LOGS) == set(STAGES) - {"responses", "movement_encoding"}
+    assert set(STAGE_LOGS) == set(STAGES) - {analysis.stage for analysis in ANALYSES.values()}
 
 
 def test_only_and_from_exclude_each_other(world):

@@ -1,0 +1,48 @@
+"""The cohort analyses of behaviour and of the quality of recordings: what each reads, and the one function behind it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from iblnm_core.analyses.analysis import Analysis, Tables
+from iblnm_core.analyses.learning import learning_tables
+from iblnm_core.analyses.qc_overview import qc_overview
+from iblnm_core.analyses.target_comparison import target_comparison
+from iblnm_core.parameters import Parameters
+from iblnm_core.schemas.results import RESULTS
+
+
+def _learning(tables: Tables, _parameters: Parameters) -> Tables:
+    return learning_tables(tables["sessions"], tables["performance"], tables["errors"])
+
+
+def _target_comparison(tables: Tables, _parameters: Parameters) -> Tables:
+    return target_comparison(tables["recordings"], tables["performance"])
+
+
+def _qc_overview(tables: Tables, parameters: Parameters) -> Tables:
+    least = parameters.signal_quality.minimum_unique_samples
+    return qc_overview(tables["qc_photometry"], tables["sessions"], tables["errors"], minimum_unique_samples=least)
+
+
+_OF_SESSIONS = {"sessions": None, "performance": None, "errors": None}
+
+BEHAVIOUR_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
+    {
+        "learning": Analysis(_OF_SESSIONS, RESULTS["learning"], (), _learning, "task_performance"),
+        "target_comparison": Analysis(
+            {"recordings": None, "performance": None},
+            RESULTS["target_comparison"],
+            (),
+            _target_comparison,
+            "task_performance",
+        ),
+        "qc_overview": Analysis(
+            {"qc_photometry": None, "sessions": None, "errors": None},
+            RESULTS["qc_overview"],
+            ("signal_quality",),
+            _qc_overview,
+            "qc_overview",
+        ),
+    }
+)
+"""These analyses by name."""
