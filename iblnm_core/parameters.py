@@ -260,6 +260,22 @@ class AnalysisParameters:
 
 
 @dataclass(frozen=True)
+class TaskEncodingParameters:
+    """How the task is encoded in the responses of recordings, and what of it goes with behaviour."""
+
+    minimum_trials: int = 20
+    """A recording with fewer trials has no coefficients."""
+    coefficients: Literal["coef", "t"] = "coef"
+    """What components and correlations take: estimates, or estimates over their standard error."""
+    n_components: int = 3
+    variants: tuple[Literal["linear", "ridge"], ...] = ("linear",)
+    """Canonical correlations that are computed; the penalised one takes a hundred times as long."""
+    n_permutations: int = 1000
+    seed: int = 42
+    """Of the permutations, with the names of event and target."""
+
+
+@dataclass(frozen=True)
 class Parameters:
     """The whole parameter set of a root."""
 
@@ -281,6 +297,7 @@ class Parameters:
     selection: SelectionParameters = field(default_factory=SelectionParameters)
     modelling: ModellingParameters = field(default_factory=ModellingParameters)
     analyses: AnalysisParameters = field(default_factory=AnalysisParameters)
+    task_encoding: TaskEncodingParameters = field(default_factory=TaskEncodingParameters)
 
     def digest(self, sections: tuple[str, ...]) -> str:
         """Return a short hash of the named sections, equal exactly when all their values are."""

@@ -133,8 +133,8 @@ def run(
 ) -> None:
     """Bring everything up to date: ask the source, compute what is due, collect the tables.
 
-    Stages in order: query_database, photometry, task, wheel, video, responses, movement_encoding, task_performance, qc_overview. A session goes
-    through all of its own at once; from responses on there are analyses of the cohort. Stages left out keep what is stored. Without query_database the source is not asked for sessions. Exits with 1 when sessions failed; they are listed.
+    Stages in order: query_database, photometry, task, wheel, video, responses, movement_encoding, task_encoding, task_performance, qc_overview.
+    A session goes through all of its own at once; from responses on there are analyses of the cohort. Stages left out keep what is stored. Without query_database the source is not asked for sessions. Exits with 1 when sessions failed; they are listed.
     """
     from dataclasses import replace
 

@@ -26,6 +26,8 @@ class Status(StrEnum):
     SINGULAR_DESIGN = "singular_design"
     NOT_CONVERGED = "not_converged"
     INCOMPLETE_DESIGN = "incomplete_design"
+    DEGENERATE = "degenerate"
+    """So few groups for so many variables, or so little that varies, that the result is certain before the data are seen."""
     NO_DONORS = "no_donors"
     MISSING_INPUT = "missing_input"
     NO_DATA = "no_data"

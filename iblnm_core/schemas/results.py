@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from iblnm_core.schemas import learning, models, qc_overview, recording_models, similarity
+from iblnm_core.schemas import learning, models, qc_overview, recording_models, similarity, task_encoding
 from iblnm_core.schemas.analyses import MEAN_TRACES, MODELLING_FRAME
 from iblnm_core.schemas.models import EVENT, N_SUBJECTS, N_TRIALS, TARGET
 from iblnm_core.schemas.recording_models import RECORDING
@@ -97,6 +97,36 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
             _outcomes("movement_encoding", "movement_encoding"),
         ),
         "wheel_lmm": (models.WHEEL_LMM, _outcomes("wheel_lmm", "movement_encoding")),
+        "glm_coefficients": (
+            task_encoding.GLM_COEFFICIENTS,
+            _outcomes("glm_coefficients", "task_encoding", RECORDING),
+        ),
+        "behavioural_view": (
+            task_encoding.BEHAVIOURAL_VIEW,
+            _outcomes("behavioural_view", "task_encoding", RECORDING),
+        ),
+        "coefficient_components": (
+            task_encoding.COMPONENTS,
+            task_encoding.COMPONENT_SCORES,
+            task_encoding.COMPONENT_SUBJECTS,
+            task_encoding.COMPONENT_TESTS,
+            _outcomes("coefficient_components", "task_encoding"),
+        ),
+        "cohort_cca": (
+            task_encoding.CCA_SUMMARY,
+            task_encoding.CCA_WEIGHTS,
+            task_encoding.CCA_SCORES,
+            task_encoding.CCA_CROSS_PROJECTION,
+            task_encoding.CCA_WEIGHT_SIMILARITY,
+            _outcomes("cohort_cca", "task_encoding"),
+        ),
+        "two_block_cca": (
+            *task_encoding.TWO_BLOCK_CCA,
+            task_encoding.TWO_BLOCK_COEFFICIENTS,
+            task_encoding.DISPERSION,
+            task_encoding.DISPERSION_TESTS,
+            _outcomes("two_block_cca", "task_encoding", RECORDING),
+        ),
         "learning": (
             learning.LEARNING_CURVES,
             learning.PERFORMANCE_TRAJECTORY,

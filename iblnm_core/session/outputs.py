@@ -259,6 +259,7 @@ STAGES = (
     "video",
     "responses",
     "movement_encoding",
+    "task_encoding",
     "task_performance",
     "qc_overview",
 )

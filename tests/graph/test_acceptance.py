@@ -322,6 +322,7 @@ def test_the_model_of_the_task_finds_what_is_planted_and_says_why_where_it_canno
 
 # analyses that the demo cohort is too small for: five sessions of four mice; trials of the unbiased block with every predictor
 _WITHOUT_RESULT = {"variance_components"}
+_PARTLY_WITHOUT = {"two_block_cca"}
 
 
 def test_all_analyses_have_results_and_say_how_every_group_came_out(demo):
@@ -332,7 +333,7 @@ def test_all_analyses_have_results_and_say_how_every_group_came_out(demo):
             assert set(tables.pop(f"{name}_outcomes")["status"]) == {"too_few_subjects"}
             assert all(table.empty for table in tables.values())
             continue
-        assert all(len(table) for table in tables.values()), name
+        assert name in _PARTLY_WITHOUT or all(len(table) for table in tables.values()), name
         if (
             f"{name}_outcomes" not in tables
             or name not in RESPONSE_ANALYSES
@@ -436,3 +437,30 @@ def test_how_mice_learn_and_how_recordings_fare(demo):
     assert (
         signals.loc[~signals["passes_inversions"] & signals["n_band_inversions"].notna(), "n_band_inversions"].min() > 0
     )
+
+
+def test_how_the_task_is_encoded_and_what_of_it_goes_with_behaviour(demo):
+    _, root = demo
+    folder = root / "results" / "task_encoding"
+    glm = pd.read_parquet(folder / "glm_coefficients.pqt")
+    outcomes = pd.read_parquet(folder / "glm_coefficients_outcomes.pqt")
+    recordings = pd.read_parquet(root / "metadata" / "recordings.pqt")
+    assert len(outcomes) == 3 * len(recordings)
+    assert (outcomes["status"] == "ok").sum() * 7 == len(glm)
+    # fibres in the midline have no sides
+    assert set(outcomes.loc[outcomes["target_NM"] == "DR-5HT", "status"]) == {"missing_input"}
+    reward = glm[(glm["event"] == "feedback") & (glm["term"] == "reward")].groupby("target_NM")["coef"].median()
+    assert reward["VTA-DA"] > 1 > 0 > reward["LC-NE"]
+    components = pd.read_parquet(folder / "encoding_components.pqt")
+    pca = components[(components["method"] == "pca") & (components["component"] == 1)]
+    assert pca.groupby(["event", "weighting"])["loading"].agg(lambda x: x.loc[x.abs().idxmax()] > 0).all()
+    summary = pd.read_parquet(folder / "cca_summary.pqt")
+    assert set(summary["target_NM"]) == {"LC-NE", "NBM-ACh", "SNc-DA", "VTA-DA"}
+    # fifteen recordings are few for ten features, and the table says so
+    assert summary["low_n"].all()
+    assert summary["correlation"].between(0, 1).all()
+    assert summary["p_session"].between(1 / 1001, 1).all()
+    projections = pd.read_parquet(folder / "cca_cross_projection.pqt")
+    own = projections[projections["data_target"] == projections["weight_target"]]
+    merged = own.merge(summary, left_on=["event", "data_target"], right_on=["event", "target_NM"])
+    np.testing.assert_allclose(merged["correlation_x"], merged["correlation_y"], rtol=1e-9)

@@ -1,0 +1,277 @@
+"""Schemas of how the task is encoded in responses: coefficients of recordings, their components, and what of them goes with behaviour."""
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from iblnm_core.schemas.keys import EID
+from iblnm_core.table_schema import Column, TableSchema
+
+_FIBER = Column("fiber_idx", "integer", "position of the fibre in the session's lists")
+_SUBJECT = Column("subject", "text", "the mouse")
+_TARGET = Column("target_NM", "text", "target label such as VTA-DA")
+_REGION = Column("brain_region", "text", "recording target")
+_EVENT = Column("event", "text", "stimOn, firstMovement or feedback")
+_BLOCK = Column("block", "text", "task or movement: which terms of the model")
+_FIT = (
+    Column("coef", "number", "estimate", "z"),
+    Column("se", "number", "its standard error", "z"),
+    Column("t", "number", "estimate over standard error"),
+    Column("n_trials", "integer", "trials that were fitted", "trials"),
+)
+
+
+def _table(name: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...]) -> TableSchema:
+    return TableSchema(name, PurePosixPath(f"results/task_encoding/{name}.pqt"), description, key, columns)
+
+
+GLM_COEFFICIENTS = _table(
+    "glm_coefficients",
+    "Linear model of the responses of one recording by contrast, side and outcome: one row per recording, event and term.",
+    ("eid", "fiber_idx", "event", "term"),
+    (
+        EID,
+        _FIBER,
+        _SUBJECT,
+        Column("session_type", "text", "training, biased or ephys"),
+        _TARGET,
+        _REGION,
+        Column("hemisphere", "text", "l, r or empty"),
+        _EVENT,
+        Column("contrast_coding", "text", "how contrast is coded"),
+        Column("term", "text", "intercept, contrast, side, reward, or a product of two"),
+        *_FIT,
+        Column("residual_df", "integer", "trials less terms"),
+        Column("sigma", "number", "standard deviation of the residuals", "z"),
+        Column("r2", "number", "share of the variance of the responses"),
+    ),
+)
+
+BEHAVIOURAL_VIEW = _table(
+    "behavioural_view",
+    "Psychometric parameters as seen from the fibre: one row per recording.",
+    ("eid", "fiber_idx"),
+    (
+        EID,
+        _TARGET,
+        _FIBER,
+        _SUBJECT,
+        Column("psych_50_threshold", "number", "width of the psychometric function", "%"),
+        Column("psych_50_bias", "number", "contrast of equal choice, positive where contra needs more", "%"),
+        Column("psych_50_lapse_contra", "number", "lapse of strong ipsi stimuli to a contra choice"),
+        Column("psych_50_lapse_ipsi", "number", "lapse of strong contra stimuli to an ipsi choice"),
+    ),
+)
+
+_METHOD = (
+    _EVENT,
+    Column("method", "text", "pca or ica"),
+    Column("weighting", "text", "none, or cohort: every target counts the same"),
+    Column("component", "integer", "number of the component, from 1"),
+)
+_METHOD_KEY = ("event", "method", "weighting", "component")
+
+COMPONENTS = _table(
+    "encoding_components",
+    "Components of the coefficients of all recordings: one row per event, method, component and term.",
+    (*_METHOD_KEY, "term"),
+    (
+        *_METHOD,
+        Column("term", "text", "term of the model of a recording"),
+        Column("loading", "number", "what the component is made of; the largest is positive"),
+        Column("variance_ratio", "number", "share of the variance of the component, 0-1"),
+        Column("converged", "truth", "whether the search ended where it should"),
+    ),
+)
+
+COMPONENT_SCORES = _table(
+    "encoding_scores",
+    "Scores of recordings on these components: one row per event, method, component and recording.",
+    (*_METHOD_KEY, "eid", "fiber_idx"),
+    (EID, _TARGET, _FIBER, _SUBJECT, *_METHOD, Column("score", "number", "score of the recording")),
+)
+
+COMPONENT_SUBJECTS = _table(
+    "encoding_subject_scores",
+    "Their means over the recordings of a mouse and target: one row per event, method, component, target and mouse.",
+    (*_METHOD_KEY, "target_NM", "subject"),
+    (
+        _TARGET,
+        _SUBJECT,
+        *_METHOD,
+        Column("mean", "number", "over recordings"),
+        Column("sem", "number", "its standard error; 0 for one recording", nullable=True),
+        Column("n_recordings", "integer", "recordings in the mean", "recordings"),
+    ),
+)
+
+COMPONENT_TESTS = _table(
+    "encoding_score_tests",
+    "Whether scores differ between targets: one row per event, method, component, level and test.",
+    (*_METHOD_KEY, "level", "test", "group_a", "group_b"),
+    (
+        *_METHOD,
+        Column("level", "text", "subject (means of mice; the one to use) or recording"),
+        Column("test", "text", "kruskal (all targets) or mannwhitney (two of them)"),
+        Column("group_a", "text", "first target of a pair", nullable=True),
+        Column("group_b", "text", "second target of a pair", nullable=True),
+        Column("n_a", "integer", "values of the first target", nullable=True),
+        Column("n_b", "integer", "values of the second target", nullable=True),
+        Column("statistic", "number", "H, or U of the first target"),
+        Column("p_value", "number", "two-sided"),
+        Column("p_holm", "number", "the same, adjusted for all pairs of the component and level", nullable=True),
+    ),
+)
+
+_VARIANT = Column("variant", "text", "linear, or ridge (penalised, chosen by mice left out)")
+
+CCA_SUMMARY = _table(
+    "cca_summary",
+    "Canonical correlation of coefficients and behaviour in one target: one row per target, event and variant.",
+    ("target_NM", "event", "variant"),
+    (
+        _TARGET,
+        _EVENT,
+        _VARIANT,
+        Column("n_recordings", "integer", "recordings with all values", "recordings"),
+        Column("n_sessions", "integer", "their sessions", "sessions"),
+        Column("n_subjects", "integer", "their mice", "mice"),
+        Column("n_features_x", "integer", "coefficients that vary"),
+        Column("n_features_y", "integer", "psychometric parameters that vary"),
+        Column("low_n", "truth", "fewer than three recordings per feature: noise alone correlates highly"),
+        Column("correlation", "number", "of the two scores, in the sample"),
+        Column("held_out_correlation", "number", "of mice left out; ridge only", nullable=True),
+        Column("p_session", "number", "when sessions swap their behaviour; too small where mice differ"),
+        Column("q_session", "number", "false discovery rate over all rows, of p_session"),
+        Column("p_subject", "number", "when mice do; null where none can", nullable=True),
+        Column("n_exchangeable_sessions", "integer", "sessions that can swap", "sessions"),
+        Column("n_exchangeable_subjects", "integer", "mice that can swap", "mice"),
+        Column("n_permutations", "integer", "permutations behind each p"),
+        Column("seed", "integer", "of the permutations; follows from the seed, event and target"),
+        Column("x_variance_extracted", "number", "share of the variance of coefficients that their score carries"),
+        Column("y_variance_extracted", "number", "the same of behaviour"),
+        Column("lambda_x", "number", "penalty on the coefficients' weights"),
+        Column("lambda_y", "number", "penalty on the weights of behaviour"),
+    ),
+)
+
+CCA_WEIGHTS = _table(
+    "cca_weights",
+    "What the scores are made of: one row per target, event, variant, view and feature.",
+    ("target_NM", "event", "variant", "view", "feature"),
+    (
+        _TARGET,
+        _EVENT,
+        _VARIANT,
+        Column("view", "text", "neural or behavioral"),
+        Column("feature", "text", "term of the model, or psychometric parameter"),
+        Column("weight", "number", "per standard deviation; of unit length, aligned over targets"),
+    ),
+)
+
+CCA_SCORES = _table(
+    "cca_scores",
+    "Scores of the recordings: one row per recording, event and variant.",
+    ("eid", "fiber_idx", "event", "variant"),
+    (
+        EID,
+        _TARGET,
+        _FIBER,
+        _SUBJECT,
+        _EVENT,
+        _VARIANT,
+        Column("x_score", "number", "of the coefficients"),
+        Column("y_score", "number", "of behaviour"),
+    ),
+)
+
+CCA_CROSS_PROJECTION = _table(
+    "cca_cross_projection",
+    "How the weights of one target do on the recordings of another: one row per event, variant and two targets.",
+    ("event", "variant", "data_target", "weight_target"),
+    (
+        _EVENT,
+        _VARIANT,
+        Column("data_target", "text", "whose recordings"),
+        Column("weight_target", "text", "whose weights"),
+        Column("correlation", "number", "of the two scores"),
+    ),
+)
+
+CCA_WEIGHT_SIMILARITY = _table(
+    "cca_weight_similarity",
+    "How alike the weights of two targets are: one row per event, variant and two targets.",
+    ("event", "variant", "target_a", "target_b"),
+    (
+        _EVENT,
+        _VARIANT,
+        Column("target_a", "text", "first target"),
+        Column("target_b", "text", "second target"),
+        Column("neural_cosine", "number", "of the weights of coefficients"),
+        Column("behavioral_cosine", "number", "of the weights of behaviour"),
+    ),
+)
+
+
+def _of_block(schema: TableSchema) -> TableSchema:
+    """Return a table of the correlation of one block of terms."""
+    name = f"two_block_{schema.name}"
+    return replace(
+        schema,
+        name=name,
+        path=schema.path.with_name(f"{name}.pqt"),
+        description=f"For task and movement apart. {schema.description}",
+        key=("block", *schema.key),
+        columns=(_BLOCK, *schema.columns),
+    )
+
+
+TWO_BLOCK_CCA = tuple(
+    map(_of_block, (CCA_SUMMARY, CCA_WEIGHTS, CCA_SCORES, CCA_CROSS_PROJECTION, CCA_WEIGHT_SIMILARITY))
+)
+
+TWO_BLOCK_COEFFICIENTS = _table(
+    "two_block_coefficients",
+    "Linear model of the responses of one recording by task and movement: one row per recording, event and term.",
+    ("eid", "fiber_idx", "event", "term"),
+    (
+        EID,
+        _FIBER,
+        _SUBJECT,
+        _TARGET,
+        _REGION,
+        _EVENT,
+        replace(_BLOCK, description=f"{_BLOCK.description}; null for both", nullable=True),
+        Column("term", "text", "term of the model, such as contrast:side"),
+        *_FIT,
+    ),
+)
+
+DISPERSION = _table(
+    "dispersion",
+    "How much coefficients and behaviour vary from session to session: one row per mouse, target, event and block.",
+    ("subject", "target_NM", "event", "block"),
+    (
+        _SUBJECT,
+        _TARGET,
+        _EVENT,
+        _BLOCK,
+        Column("neural_dispersion", "number", "of the coefficients, in standard deviations over sessions"),
+        Column("behavioral_dispersion", "number", "of the psychometric parameters, likewise"),
+        Column("n_neural_sessions", "integer", "sessions behind the first", "sessions"),
+        Column("n_behavioral_sessions", "integer", "sessions behind the second", "sessions"),
+    ),
+)
+
+DISPERSION_TESTS = _table(
+    "dispersion_tests",
+    "Whether the two go together: one row per event and block.",
+    ("event", "block"),
+    (
+        _EVENT,
+        _BLOCK,
+        Column("spearman_rho", "number", "rank correlation over mice and targets", nullable=True),
+        Column("p_value", "number", "two-sided", nullable=True),
+        Column("n", "integer", "mice and targets"),
+        Column("n_subjects", "integer", "mice", "mice"),
+    ),
+)
