@@ -42,6 +42,7 @@ bench: install
 	$(BIN)/python benchmarks/mixed_model.py
 	$(BIN)/python benchmarks/permutation.py
 	$(BIN)/python benchmarks/cohort_responses.py
+	$(BIN)/python benchmarks/task_encoding.py
 	$(BIN)/python benchmarks/graph.py
 
 docs: install

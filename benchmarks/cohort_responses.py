@@ -1,7 +1,7 @@
 """All cohort analyses of responses on 1,000 simulated sessions of 40 mice, from stored tables to stored tables, one core.
 
 Run `python benchmarks/cohort_responses.py`; some minutes. Trials of the unbiased block, and those of all blocks, each run through
-all analyses of the registry in a process of their own. Prints a table and writes it to `benchmarks/results/cohort_responses.json`:
+all analyses of the registry that follow from responses, in a process of their own. Prints a table and writes it to `benchmarks/results/cohort_responses.json`:
 seconds that passed, seconds that the core worked (fewer where others use it, too), and the peak memory of the process so far.
 """
 
@@ -26,6 +26,17 @@ from iblnm_core.storage.tables import Table, make_table, stored_table, write_tab
 RESULTS = Path(__file__).parent / "results" / "cohort_responses.json"
 LIMIT_S, LIMIT_MB = 60, 2048
 BLOCKS = ("unbiased", "all")
+COLLECTED = ("responses", "trial_regressors", "recordings", "response_matrix", "condition_traces")
+
+
+def analyses():
+    """Return the analyses that can be made from the collected tables, and from what is made from these."""
+    known, names = set(COLLECTED), []
+    for name, analysis in ANALYSES.items():
+        if known.issuperset(analysis.reads):
+            names.append(name)
+            known.update(schema.name for schema in analysis.tables)
+    return names
 
 
 def parameters_of(blocks):
@@ -37,14 +48,8 @@ def parameters_of(blocks):
 def store_tables(folder, blocks, n_sessions, n_subjects):
     """Simulate the cohort and store the tables that are collected from sessions."""
     cohort = simulate_tables(n_sessions, n_subjects)
-    tables = {
-        "responses": cohort.responses,
-        "trial_regressors": cohort.regressors,
-        "recordings": cohort.recordings,
-        "response_matrix": vector_table(cohort, blocks),
-        "condition_traces": trace_table(cohort.recordings),
-    }
-    for name, rows in tables.items():
+    vectors, traces = vector_table(cohort, blocks), trace_table(cohort.recordings)
+    for name, rows in zip(COLLECTED, (*cohort, vectors, traces), strict=True):
         write_table(folder, make_table(TABLES[name], rows))
 
 
@@ -87,7 +92,7 @@ def main():
     parser.add_argument("--sessions", type=int, default=1000)
     parser.add_argument("--subjects", type=int, default=40)
     parser.add_argument("--blocks", nargs="+", choices=BLOCKS, default=BLOCKS)
-    parser.add_argument("--analyses", nargs="+", choices=list(ANALYSES), default=list(ANALYSES))
+    parser.add_argument("--analyses", nargs="+", choices=analyses(), default=analyses())
     options = parser.parse_args()
     table = {}
     for blocks in options.blocks:

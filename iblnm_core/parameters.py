@@ -6,13 +6,11 @@ No other module knows a preset by name: decisions come to functions as parameter
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
-from iblnm_core.errors import ConfigurationError
 from iblnm_core.vocabulary import ANALYSED_SESSION_TYPES
 
 
@@ -208,6 +206,54 @@ class VideoParameters:
 
 
 @dataclass(frozen=True)
+class EncodingParameters:
+    """The signal of one recording as a sum of responses to events and continuous regressors."""
+
+    bin_width_s: float = 0.1
+    window_s: tuple[float, float] = (-2.5, 2.5)
+    """Lags of a kernel relative to its event, start included, end excluded."""
+    blocks: tuple[str, ...] = (
+        "stimOn_times|baseline",
+        "stimOn_times|side",
+        "stimOn_times|contrast",
+        "stimOn_times|side:contrast",
+        "stimOn_times|log_reaction_time",
+        "firstMovement_times|baseline",
+        "firstMovement_times|choice",
+        "feedback_times|feedbackType=1|baseline",
+        "feedback_times|feedbackType=1|contrast",
+        "feedback_times|feedbackType=-1|baseline",
+        "feedback_times|feedbackType=-1|contrast",
+    )
+    """Kernels: `event|modulator`, or `event|column=value|modulator` for those trials only. A modulator is `baseline`, a trial variable or a
+    product such as `side:contrast`."""
+    tonic: tuple[str, ...] = ()
+    """Trial columns that hold throughout their trial."""
+    contrast_coding: Literal["log", "linear", "rank", "log2"] = "rank"
+    contrasts: tuple[float, ...] = (0.0, 6.25, 12.5, 25.0, 100.0)
+    """Contrasts of the task, percent; ranks count among these."""
+    basis: Literal["fir", "raised_cosine"] = "fir"
+    """A kernel is free at every lag, or a sum of bumps that widen from the event to the end of the window."""
+    n_bumps: int = 10
+    bump_offset_s: float = 0.2
+    """The larger, the more even are the widths of the bumps."""
+    longest_bridged_gap_s: float = 0.5
+    """Continuous regressors are interpolated across gaps no longer than this; in longer ones they are unknown."""
+    n_folds: int = 5
+    """At least 3."""
+    penalty_range: tuple[float, float] = (1e-3, 1e3)
+    n_penalties: int = 10
+    """From the smallest to the largest in equal ratios."""
+
+    @property
+    def penalties(self) -> tuple[float, ...]:
+        """Penalties of the ridge to choose from, increasing."""
+        smallest, largest = self.penalty_range
+        steps = (step / max(self.n_penalties - 1, 1) for step in range(self.n_penalties))
+        return tuple(smallest * (largest / smallest) ** step for step in steps)
+
+
+@dataclass(frozen=True)
 class SelectionParameters:
     """Which sessions and recordings cohort analyses use."""
 
@@ -294,6 +340,7 @@ class Parameters:
     performance: PerformanceParameters = field(default_factory=PerformanceParameters)
     wheel: WheelParameters = field(default_factory=WheelParameters)
     video: VideoParameters = field(default_factory=VideoParameters)
+    encoding: EncodingParameters = field(default_factory=EncodingParameters)
     selection: SelectionParameters = field(default_factory=SelectionParameters)
     modelling: ModellingParameters = field(default_factory=ModellingParameters)
     analyses: AnalysisParameters = field(default_factory=AnalysisParameters)
@@ -326,6 +373,23 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
             performance=PerformanceParameters(easy_contrast=0.5, unbiased_fit="before_repair"),
             wheel=WheelParameters(alignment="next_sample", completeness="longest_trial", times="float32"),
             video=VideoParameters(fail_score=0.0, critical_score=0.33),
+            encoding=EncodingParameters(
+                blocks=(
+                    "stimOn_times|baseline",
+                    "stimOn_times|side",
+                    "stimOn_times|contrast",
+                    "stimOn_times|side:contrast",
+                    "firstMovement_times|baseline",
+                    "firstMovement_times|choice",
+                    "response_times|baseline",
+                    "response_times|choice",
+                    "feedback_times|feedbackType=1|baseline",
+                    "feedback_times|feedbackType=1|contrast",
+                    "feedback_times|feedbackType=-1|baseline",
+                    "feedback_times|feedbackType=-1|contrast",
+                ),
+                contrast_coding="linear",
+            ),
             selection=SelectionParameters(duplicates="kept", artefact_sessions="used"),
             modelling=ModellingParameters(unknown_hemisphere="left"),
             analyses=AnalysisParameters(donors_of_same_mouse="used"),
@@ -333,60 +397,3 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
     }
 )
 """`default`: the documented methods with their defects mended. `reference`: the numbers of the reference pipeline."""
-
-
-def parameters_from(preset: str, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Parameters:
-    """Return a preset with single values replaced.
-
-    Parameters
-    ----------
-    preset : str
-        A key of `PRESETS`.
-    overrides : mapping of section name to mapping of field name to value, optional
-        As in the `[parameters.SECTION]` tables of a root's `iblnm.toml`; lists stand for tuples.
-
-    Raises
-    ------
-    ConfigurationError
-        When a preset, section or field is unknown or a value has the wrong type; the message names the valid ones.
-    """
-    if preset not in PRESETS:
-        raise ConfigurationError(f"preset {preset!r} is unknown; known are {', '.join(PRESETS)}")
-    parameters = PRESETS[preset]
-    for section, values in (overrides or {}).items():
-        if section not in {f.name for f in dataclasses.fields(parameters)}:
-            names = ", ".join(f.name for f in dataclasses.fields(parameters))
-            raise ConfigurationError(f"parameter section {section!r} is unknown; known are {names}")
-        replaced = _with_values(getattr(parameters, section), section, values)
-        parameters = dataclasses.replace(parameters, **{section: replaced})
-    return parameters
-
-
-def _with_values(section: Any, section_name: str, values: Mapping[str, Any]) -> Any:
-    hints = get_type_hints(type(section))
-    checked = {}
-    for name, value in values.items():
-        if name not in hints:
-            raise ConfigurationError(f"parameter {section_name}.{name} is unknown; known are {', '.join(hints)}")
-        checked[name] = _checked(f"{section_name}.{name}", value, hints[name])
-    return dataclasses.replace(section, **checked)
-
-
-def _checked(name: str, value: Any, hint: Any) -> Any:
-    """Return the value as the field's type, or say what was expected."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Literal and value in arguments:
-        return value
-    if origin is tuple and isinstance(value, list | tuple):
-        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
-        if len(kinds) == len(value):
-            return tuple(_checked(name, v, kind) for v, kind in zip(value, kinds, strict=True))
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    wants = arguments or (hint,)
-    if float in wants and is_number:
-        return float(value)
-    if int in wants and is_number and float(value).is_integer():
-        return int(value)
-    if str in wants and isinstance(value, str):
-        return value
-    raise ConfigurationError(f"parameter {name} = {value!r} cannot be used; expected {hint}")

@@ -10,7 +10,8 @@ from typing import Any
 from iblnm_core import __version__
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.identifiers import checked_eid
-from iblnm_core.parameters import Parameters, parameters_from
+from iblnm_core.overrides import parameters_from
+from iblnm_core.parameters import Parameters
 from iblnm_core.storage.atomic import locked, write_bytes
 
 FORMAT = 1

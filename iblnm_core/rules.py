@@ -119,7 +119,7 @@ def _advisory(*errors: type[SessionError], blocks_analysis: bool = False) -> tup
     return tuple(Consequence(error, Severity.ADVISORY, blocks_analysis=blocks_analysis) for error in errors)
 
 
-_RESPONSES = ("responses", "response_magnitudes", "response_vector", "condition_traces")
+_RESPONSES = ("responses", "response_magnitudes", "response_vector", "condition_traces", "encoding_model")
 _SIGNAL = ("preprocessed_signal", *_RESPONSES)
 _BEHAVIOUR = ("trials", "task_performance", "wheel_velocity", "trial_regressors")
 _EVERYTHING = (*_BEHAVIOUR, "photometry_qc", *_SIGNAL, "video_qc")

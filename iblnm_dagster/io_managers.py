@@ -55,6 +55,7 @@ READERS: Mapping[str, Callable[[SessionFile], Any]] = MappingProxyType(
         "response_magnitudes": summary_layout.read_magnitudes,
         "response_vector": summary_layout.read_vectors,
         "condition_traces": summary_layout.read_traces,
+        "encoding_model": summary_layout.read_encoding_fits,
         "task_performance": layout.read_performance,
         "wheel_velocity": layout.read_wheel,
         "trial_regressors": layout.read_regressors,

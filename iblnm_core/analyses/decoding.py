@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from iblnm_core.analyses.outcomes import Outcome, Status
-from iblnm_core.analyses.sparse_logistic import balanced_weights, decision_scores, fit_sparse_logistic
+from iblnm_core.analyses.sparse_logistic import balanced_weights, decision_scores, fit_sparse_logistic, moved_alike
 from iblnm_core.errors import TooFewClasses, UnknownOption
 
 Array = NDArray[np.float64]
@@ -92,23 +92,25 @@ def _tune(features: Array, classes: Codes, settings: FoldSettings) -> tuple[floa
     """Return the smallest C of the best inner score, and where the search for its model can start."""
     folds, weights = inner_folds(classes), balanced_weights(classes)
     scores = np.zeros((folds.max() + 1, len(C_GRID)))
-    starts: list[Array | None] = [None] * len(C_GRID)
+    starts: list[Array] = []
     for fold in range(len(scores)):
         training = folds != fold
         scaled = _standardise(features, training) if settings.standardise_within else features
         present, codes = np.unique(classes[training], return_inverse=True)
-        model = None
+        models: list[Array] = []
         for place, C in enumerate(C_GRID):
             predicted = np.full(int((~training).sum()), present[0])
             if len(present) > 1:
-                model = fit_sparse_logistic(scaled[training], codes, weights[present], C, model)
-                predicted = present[decision_scores(scaled[~training], model).argmax(axis=1)]
-                if len(present) == len(weights):
-                    starts[place] = model
+                # models change with C much as they did before
+                start = moved_alike(models[-1], models[-2:][0], models[-1]) if models else None
+                models.append(fit_sparse_logistic(scaled[training], codes, weights[present], C, start))
+                predicted = present[decision_scores(scaled[~training], models[-1]).argmax(axis=1)]
             scores[fold, place] = _score(classes[~training], predicted, settings.tuning_score)
+        if len(present) == len(weights):
+            starts = models
     # means that differ by rounding only are equal
     best = int(np.round(scores.mean(axis=0), 12).argmax())
-    return C_GRID[best], starts[best]
+    return C_GRID[best], starts[best] if starts else None
 
 
 def inner_folds(classes: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -327,10 +329,7 @@ def _without_each(
     C: float,
     similar: Sequence[Array] | None = None,
 ) -> tuple[Codes, list[Array]]:
-    """Return the predictions of the model of all features, then of those without each of them; (p + 1, tested).
-
-    Returned, too, are the models, which tell where the search for similar ones can start.
-    """
+    """Return the predictions of the model of all features and of those without each, (p + 1, tested), and the models."""
     scaled = _standardise(features, training)
     weights = balanced_weights(codes[training])
     full = fit_sparse_logistic(scaled[training], codes[training], weights, C, None if similar is None else similar[0])
@@ -344,17 +343,10 @@ def _without_each(
             continue
         fewer = np.delete(scaled, column, axis=1)
         if similar is not None:
-            model = _moved_alike(model, np.delete(similar[0], column, axis=1), similar[column + 1])
+            model = moved_alike(model, np.delete(similar[0], column, axis=1), similar[column + 1])
         models.append(fit_sparse_logistic(fewer[training], codes[training], weights, C, model))
         predicted.append(decision_scores(fewer[tested], models[-1]).argmax(axis=1))
     return np.array(predicted), models
-
-
-def _moved_alike(model: Array, before: Array, after: Array) -> Array:
-    """Return a model moved as another one was, unless that changes a sign: such coefficients are zero."""
-    moved = model + after - before
-    signs = np.sign(np.where(after != 0, after, model))
-    return np.where(np.sign(moved) == signs, moved, 0.0)
 
 
 def decode_targets(

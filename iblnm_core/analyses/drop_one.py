@@ -3,7 +3,7 @@
 Recordings with their trials coded for such models are made here, too, as other analyses permute them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal, NamedTuple, get_args
@@ -151,34 +151,40 @@ def code_recordings(
     """
     if centre_over not in get_args(Centring):
         raise UnknownOption(f"centring over {centre_over!r}; expected one of {', '.join(get_args(Centring))}")
-    ordered = frame.sort_values(
-        ["target_NM", "event", "subject", "eid", "fiber_idx", "trial"], kind="stable", ignore_index=True
-    )
-    values = np.column_stack(
-        [
-            code_contrast(ordered["contrast"], coding, levels),
-            deviation_side(ordered["side"]),
-            deviation_reward(ordered["feedbackType"]),
-            deviation_side(ordered["choice_side"]),
-            *(ordered[name].to_numpy(np.float64) for name in ("log_reaction_time", "peak_velocity", "response")),
-        ]
-    )
-    finite = np.isfinite(values)
-    identity = ordered[["eid", "fiber_idx", "event"]]
-    starts = np.flatnonzero((identity != identity.shift()).any(axis=1))
-    keys = ordered.loc[starts, list(RECORDING_COLUMNS)]
+    # millions of rows are put in order by numbers, column by column, and not copied as a whole
+    codes = [
+        pd.factorize(frame[name], sort=True, use_na_sentinel=False)[0]
+        for name in ("target_NM", "event", "subject", "eid", "fiber_idx", "trial")
+    ]
+    order = np.lexsort(codes[::-1])
+    values = np.empty((len(frame), len(_SOURCES)))
+    for place, column in enumerate(_coded_columns(frame, coding, levels)):
+        values[:, place] = column[order]
+    begins = np.ones(len(frame), dtype=bool)
+    begins[1:] = np.any([np.diff(code[order]) != 0 for code in codes[:-1]], axis=0)
+    starts = np.flatnonzero(begins).tolist()
+    keys = frame[list(RECORDING_COLUMNS)].iloc[order[starts]].itertuples(index=False, name=None)
     recordings = []
-    for key, first, last in zip(
-        keys.itertuples(index=False, name=None), starts, [*starts, len(ordered)][1:], strict=True
-    ):
-        known = finite[first:last]
-        own = values[first:last][known.all(axis=1)]
-        centring = own if centre_over == "complete_cases" else values[first:last]
+    for key, first, last in zip(keys, starts, [*starts, len(frame)][1:], strict=True):
+        of_recording = values[first:last]
+        known = np.isfinite(of_recording)
+        own = of_recording[known.all(axis=1)]
+        centring = own if centre_over == "complete_cases" else of_recording
         if len(own):
             own[:, 0] -= centring[:, 0].mean()
-        missing = tuple(name for name, any_known in zip(_SOURCES, known.any(axis=0), strict=True) if not any_known)
+        missing = tuple(name for name, of_source in zip(_SOURCES, known.T, strict=True) if not of_source.any())
         recordings.append(CodedRecording(RecordingKey(*key), own[:, :-1], own[:, -1], missing))
     return recordings
+
+
+def _coded_columns(frame: pd.DataFrame, coding: ContrastCoding, levels: Sequence[float]) -> Iterator[Array]:
+    """Yield the columns of a model of single trials, in the order of their sources."""
+    yield code_contrast(frame["contrast"], coding, levels)
+    yield deviation_side(frame["side"])
+    yield deviation_reward(frame["feedbackType"])
+    yield deviation_side(frame["choice_side"])
+    for name in _SOURCES[4:]:
+        yield frame[name].to_numpy(np.float64)
 
 
 def fit_recordings(
@@ -210,7 +216,7 @@ def fit_recordings(
     coefficients, errors = (np.full((len(recordings), n_terms), np.nan) for _ in range(2))
     if able:
         fits = fit_with_and_without(
-            [design_matrix(recordings[place].predictors) for place in able],
+            (design_matrix(recordings[place].predictors) for place in able),
             [recordings[place].response for place in able],
             [terms_with(predictor) for predictor in PREDICTORS],
         )

@@ -10,6 +10,7 @@ from iblnm_core.analyses.analysis import Analysis, Tables
 from iblnm_core.analyses.behavioural_view import behavioural_view
 from iblnm_core.analyses.cohort_cca import CcaTables, cohort_cca
 from iblnm_core.analyses.components import component_tables
+from iblnm_core.analyses.encoding_summary import encoding_summary
 from iblnm_core.analyses.outcomes import false_discovery_rate
 from iblnm_core.analyses.session_glm import coefficient_matrix, session_glm
 from iblnm_core.analyses.two_block import block_cca, dispersion_tables, two_block_models
@@ -98,6 +99,12 @@ def _two_block_cca(tables: Tables, parameters: Parameters) -> Tables:
     }
 
 
+def _encoding_summary(tables: Tables, _parameters: Parameters) -> Tables:
+    return encoding_summary(
+        tables["encoding_fits"], tables["encoding_kernels"], tables["encoding_delta_r2"], tables["recordings"]
+    )
+
+
 ENCODING_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
     {
         name: Analysis(reads, RESULTS[name], sections, run, "task_encoding")
@@ -131,6 +138,12 @@ ENCODING_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
                 },
                 ("analyses", "task_encoding"),
                 _two_block_cca,
+            ),
+            (
+                "encoding_summary",
+                {"encoding_fits": None, "encoding_kernels": None, "encoding_delta_r2": None, "recordings": _RECORDING},
+                (),
+                _encoding_summary,
             ),
         )
     }

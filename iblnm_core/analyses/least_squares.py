@@ -1,6 +1,6 @@
 """Linear models of many data sets at once, with all their columns and without some. Arrays only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +46,7 @@ def is_degenerate(design: Array) -> NDArray[np.bool_]:
 
 
 def fit_with_and_without(
-    designs: Sequence[Array], responses: Sequence[Array], dropped: Sequence[Sequence[int]]
+    designs: Iterable[Array], responses: Sequence[Array], dropped: Sequence[Sequence[int]]
 ) -> LinearFits:
     """Fit linear models by least squares, and again without some of their columns.
 
@@ -54,22 +54,22 @@ def fit_with_and_without(
 
     Parameters
     ----------
-    designs : sequence of ndarray of float64, (b,) of (n, k)
-        The first column is the intercept; more rows than columns.
+    designs : iterable of ndarray of float64, (b,) of (n, k)
+        The first column is the intercept; more rows than columns. Each is needed but once.
     responses : sequence of ndarray of float64, (b,) of (n,)
     dropped : sequence of sequence of int, (r,)
         Columns that each reduced model lacks.
     """
-    n_columns = designs[0].shape[1]
     centred = [response - response.mean() for response in responses]
     # the triangle of design and response together has all that least squares needs
     triangles: Array = np.stack(
         [np.linalg.qr(np.column_stack([x, y]), mode="r") for x, y in zip(designs, centred, strict=True)]
     )
+    n_columns = triangles.shape[2] - 1
     triangle, rotated = triangles[:, :n_columns, :n_columns], triangles[:, :n_columns, n_columns]
     total = np.array([y @ y for y in centred])
     sound = ~is_degenerate(triangle) & np.array([np.ptp(response) > 0 for response in responses])
-    shape = len(designs), n_columns
+    shape = len(responses), n_columns
     r2, delta_r2 = np.full(shape[0], np.nan), np.full((shape[0], len(dropped)), np.nan)
     coefficients, errors = np.full(shape, np.nan), np.full(shape, np.nan)
     residual = triangles[sound, n_columns, n_columns] ** 2

@@ -64,10 +64,9 @@ def fit_sparse_logistic(
     n_classes = len(class_weights)
     problem = _Problem(features, classes, class_weights, C)
     coefficients = np.zeros((n_classes, features.shape[1] + 1)) if start is None else start.copy()
-    objective = problem.objective(coefficients)
+    objective, probabilities = problem.at(coefficients)
     damping = _LEAST_DAMPING
     for _ in range(_MOST_STEPS):
-        probabilities = problem.probabilities(coefficients)
         gradient = problem.gradient(probabilities)
         violation = problem.violation(coefficients, gradient)
         if violation.max() <= _TOLERANCE * problem.scale:
@@ -80,13 +79,13 @@ def fit_sparse_logistic(
             new = _minimise_quadratic(_Quadratic(_damped(hessian, damping), slope, old, penalty))
             proposal[working] = new
             promised = float(slope @ (new - old) + penalty @ (np.abs(new) - np.abs(old)))
-            reached = problem.objective(proposal)
+            reached, expected = problem.at(proposal)
             negligible = promised > -_NEGLIGIBLE * (1 + abs(objective))
             if negligible or reached <= objective + _SUFFICIENT * promised:
                 break
             # far from where it was made the expansion says little
             damping *= 10
-        coefficients, objective = proposal, reached
+        coefficients, objective, probabilities = proposal, reached, expected
         damping = max(damping / 10, _LEAST_DAMPING)
         if negligible and damping == _LEAST_DAMPING:
             break
@@ -113,6 +112,18 @@ def decision_scores(features: Array, coefficients: Array) -> Array:
     return scores
 
 
+def moved_alike(coefficients: Array, before: Array, after: Array) -> Array:
+    """Return coefficients moved as others moved, from where a search can start; those that would change their sign are zero.
+
+    Parameters
+    ----------
+    coefficients, before, after : ndarray of float64, (k, p + 1)
+    """
+    moved = coefficients + after - before
+    signs = np.sign(np.where(after != 0, after, coefficients))
+    return np.where(np.sign(moved) == signs, moved, 0.0)
+
+
 class _Problem:
     """Objective and derivatives: mean weighted negative log-likelihood plus penalty."""
 
@@ -131,18 +142,14 @@ class _Problem:
         if n_classes == 2:
             self.movable[0] = False
 
-    def objective(self, coefficients: Array) -> float:
+    def at(self, coefficients: Array) -> tuple[float, Array]:
+        """Return the objective, and the probability of every class in every row."""
         scores = self.design @ coefficients.T
-        highest = scores.max(axis=1, keepdims=True)
-        normaliser = np.log(np.exp(scores - highest).sum(axis=1)) + highest[:, 0]
-        loss = self.weights @ (normaliser - (scores * self.observed).sum(axis=1))
-        return float(loss + (self.penalty * np.abs(coefficients)).sum())
-
-    def probabilities(self, coefficients: Array) -> Array:
-        scores = self.design @ coefficients.T
-        raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-        shares: Array = raised / raised.sum(axis=1, keepdims=True)
-        return shares
+        scores -= scores.max(axis=1, keepdims=True)
+        raised = np.exp(scores)
+        total = raised.sum(axis=1)
+        loss = self.weights @ (np.log(total) - (scores * self.observed).sum(axis=1))
+        return float(loss + (self.penalty * np.abs(coefficients)).sum()), raised / total[:, None]
 
     def gradient(self, probabilities: Array) -> Array:
         slope: Array = (self.weights[:, None] * (probabilities - self.observed)).T @ self.design

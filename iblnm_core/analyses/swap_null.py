@@ -24,13 +24,15 @@ from iblnm_core.analyses.drop_one import (
 )
 from iblnm_core.analyses.outcomes import Status, false_discovery_rate
 from iblnm_core.analyses.permutation import PooledTest, add_one_p_value, pooled_p_value
-from iblnm_core.analyses.swapped_terms import DonorValues, Regressor, SwapModel
+from iblnm_core.analyses.swapped_terms import DonorValues, Regressor, SwapModels
 from iblnm_core.errors import UnknownOption
 
 Array = NDArray[np.float64]
 ObservedRows = Literal["as_donor", "all"]
 Alignment = Literal["donor", "position"]
 
+_AT_A_TIME = 4
+"""Recordings whose numbers fit into the processor's cache together."""
 _RECORDING_TYPES = {
     "predictor": "object",
     "delta_r2": "float64",
@@ -122,14 +124,20 @@ def _null_of_group(group: Sequence[CodedRecording], delta_r2: Array, exclude_sam
     regressors = [Regressor.of(terms_with(name), _partners(name), len(TERMS)) for name in PREDICTORS]
     values = [DonorValues.of([r.predictors[:, place] for r in group]) for place in range(len(PREDICTORS))]
     null, observed = (np.full((*is_donor.shape, len(PREDICTORS)), np.nan) for _ in range(2))
-    for row, focal in enumerate(group):
-        donors = np.flatnonzero(is_donor[row])
-        if not len(donors):
-            continue
-        model = SwapModel(design_matrix(focal.predictors), focal.response, values[0].lengths[donors])
+    # those of like length together, which wastes the fewest rows of zeros
+    with_donors = np.flatnonzero(is_donor.any(axis=1))
+    ordered = with_donors[np.argsort(values[0].lengths[with_donors], kind="stable")]
+    for rows in np.split(ordered, range(_AT_A_TIME, len(ordered), _AT_A_TIME)) if len(ordered) else []:
+        focals = [group[row] for row in rows]
+        models = SwapModels(
+            [design_matrix(focal.predictors) for focal in focals],
+            [focal.response for focal in focals],
+            [np.flatnonzero(is_donor[row]) for row in rows],
+            values[0].lengths,
+        )
         for place, (regressor, of_donors) in enumerate(zip(regressors, values, strict=True)):
-            swapped, own = model.delta_r2(regressor, of_donors, donors)
-            null[row, donors, place], observed[row, donors, place] = swapped, own
+            pairs = rows[models.focal], models.donor, place
+            null[pairs], observed[pairs] = models.delta_r2(regressor, of_donors)
     return SwapNull(group, delta_r2, null, observed, is_donor)
 
 

@@ -1,7 +1,7 @@
-"""What a regressor adds to a linear model when its values come from elsewhere, in closed form: many donors at once. Arrays only."""
+"""What a regressor adds to linear models when its values come from elsewhere, in closed form: many at once. Arrays only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,12 @@ Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Places = NDArray[np.intp]
 
-_DOUBTFUL = 1e-5
+_DOUBTFUL = 1e-4
 """Smallest share of a column's square that the columns before it may leave; below, models are fitted in full."""
+_VARIES = 1e-6
+"""Smallest share of a sum of squares that its part about the mean may be; below, the same."""
+_TRACE = 3e-14
+"""Added to squares, as a share: more than rounding, and less than a ten-digit result knows of where nothing is doubtful."""
 
 
 @dataclass(frozen=True)
@@ -50,78 +54,16 @@ class DonorValues:
 
 
 @dataclass(frozen=True)
-class _Prefixes:
-    """The first rows of a recording, as many as it has in common with each of its donors.
-
-    Attributes
-    ----------
-    lengths : ndarray of intp, (l,)
-        The different numbers of rows.
-    which : ndarray of intp, (d,)
-        Place of each donor's number of rows among them.
-    products : ndarray of float64, (l, k + 1, k + 1)
-        Inner products of an orthonormal basis of the design, and of the response, over these rows.
-    total : ndarray of float64, (l,)
-        Squares of the response about its mean over these rows; not a number where they are lost in rounding.
-    """
-
-    lengths: Places
-    which: Places
-    products: Array
-    total: Array
-
-    @classmethod
-    def of(cls, columns: Array, lengths: Places) -> "_Prefixes":
-        """Sum over the first rows of an orthonormal basis and, in the last column, a response, for every donor."""
-        distinct, which = np.unique(np.minimum(lengths, len(columns)), return_inverse=True)
-        n_columns = columns.shape[1]
-        first, second = np.tril_indices(n_columns)
-        products = np.empty((len(distinct), n_columns, n_columns))
-        sums = np.cumsum(columns[:, first] * columns[:, second], axis=0)[distinct - 1]
-        products[:, first, second] = products[:, second, first] = sums
-        squares = products[:, -1, -1]
-        total = squares - np.cumsum(columns[:, -1])[distinct - 1] ** 2 / distinct
-        return cls(distinct, which, products, np.where(total > _DOUBTFUL * squares, total, np.nan))
-
-
-def swapped_delta_r2(reduced: Array, multipliers: Array, response: Array, donors: Sequence[Array]) -> Array:
-    """Return what a regressor adds to a model when its values are those of each of several donors.
-
-    See `docs/methods/permutation.md`. Each value is of the rows that recording and donor have in common, from the first on.
-
-    Parameters
-    ----------
-    reduced : ndarray of float64, (n, q)
-        Columns without the regressor, an intercept among them.
-    multipliers : ndarray of float64, (n, m)
-        What the regressor is multiplied with in each of its terms: ones, and its partners in interactions.
-    response : ndarray of float64, (n,)
-    donors : sequence of ndarray of float64, (d,) of (at least 1,)
-
-    Returns
-    -------
-    ndarray of float64, (d,)
-        Not a number where the design is degenerate or the response constant.
-    """
-    if not donors:
-        return np.empty(0)
-    collected, places = DonorValues.of(donors), np.arange(len(donors))
-    basis = np.column_stack([np.linalg.qr(reduced)[0], response - response.mean()])
-    prefixes = _Prefixes.of(basis, collected.lengths)
-    return _of_donors(reduced, multipliers, response, basis, prefixes, collected, places)
-
-
-@dataclass(frozen=True)
 class Regressor:
     """A regressor that is swapped, by places in the design.
 
     Attributes
     ----------
-    columns : ndarray of intp, (m,)
-        The regressor and its interactions.
+    columns : ndarray of intp, (m,) or (0,)
+        The regressor and its interactions; none where a design lacks it.
     partners : ndarray of intp, (m,)
-        What the regressor is multiplied with in each of them.
-    kept : ndarray of intp, (k - m,)
+        What the regressor is multiplied with in each of its terms.
+    kept : ndarray of intp, (q,)
         All other columns.
     """
 
@@ -140,100 +82,160 @@ class Regressor:
         n_columns : int
             All columns of the design.
         """
-        return cls(np.array(columns), np.array(partners), np.setdiff1d(np.arange(n_columns), columns))
+        places = np.array(columns, dtype=np.intp), np.array(partners, dtype=np.intp)
+        return cls(*places, np.setdiff1d(np.arange(n_columns), places[0]))
 
 
-class SwapModel:
-    """The model of a recording, in which regressors can be swapped.
+def swapped_delta_r2(reduced: Array, partners: Sequence[int], response: Array, donors: Sequence[Array]) -> Array:
+    """Return what a regressor adds to a model when its values are those of each of several donors.
+
+    See `docs/methods/permutation.md`. Each value is of the rows that recording and donor have in common, from the first on.
 
     Parameters
     ----------
-    design : ndarray of float64, (n, k)
-        All columns, an intercept among them; not degenerate.
+    reduced : ndarray of float64, (n, q)
+        Columns without the regressor, an intercept among them.
+    partners : sequence of int, (m,)
+        Places of the columns that the regressor is multiplied with in each of its terms; that of the intercept for itself.
     response : ndarray of float64, (n,)
+    donors : sequence of ndarray of float64, (d,) of (at least 1,)
+
+    Returns
+    -------
+    ndarray of float64, (d,)
+        Not a number where the design is degenerate or the response constant.
+    """
+    if not donors:
+        return np.empty(0)
+    values = DonorValues.of(donors)
+    models = SwapModels([reduced], [response], [np.arange(len(donors))], values.lengths)
+    return models.delta_r2(Regressor.of([], partners, reduced.shape[1]), values)[0]
+
+
+class SwapModels:
+    """Models of some recordings, in which regressors can be swapped.
+
+    Parameters
+    ----------
+    designs : sequence of ndarray of float64, (f,) of (n, k)
+        All columns, an intercept among them; not degenerate.
+    responses : sequence of ndarray of float64, (f,) of (n,)
+    donors : sequence of ndarray of intp, (f,) of (any,)
+        Places of the donors of each recording.
     lengths : ndarray of intp, (d,)
-        Number of rows of each donor.
+        Number of values of every donor.
+
+    Attributes
+    ----------
+    focal, donor : ndarray of intp, (p,)
+        Places of recording and donor of all pairs, recording by recording.
     """
 
-    def __init__(self, design: Array, response: Array, lengths: Places) -> None:
-        self.design, self.response = design, response
-        basis, self.triangle = np.linalg.qr(design)
-        self.basis = np.column_stack([basis, response - response.mean()])
-        self.prefixes = _Prefixes.of(self.basis, lengths)
+    focal: Places
+    donor: Places
 
-    def delta_r2(self, regressor: Regressor, donors: DonorValues, places: Places) -> tuple[Array, Array]:
+    def __init__(
+        self, designs: Sequence[Array], responses: Sequence[Array], donors: Sequence[Places], lengths: Places
+    ) -> None:
+        self._designs, self._responses = designs, responses
+        sizes, n_columns = np.array([len(response) for response in responses]), designs[0].shape[1]
+        self.focal = np.repeat(np.arange(len(designs)), [len(places) for places in donors])
+        self.donor = np.concatenate(donors)
+        # a recording and as many of its first rows as it has in common with some donor
+        common = np.minimum(lengths[self.donor], sizes[self.focal])
+        span = int(sizes.max()) + 1
+        numbers, self._prefix = np.unique(self.focal * span + common, return_inverse=True)
+        self._prefix_focal, self._prefix_rows = np.divmod(numbers, span)
+        self._whole = common == sizes[self.focal]
+        # rows of zeros, which add nothing to inner products, make all of one size
+        self._columns = np.zeros((len(designs), span - 1, n_columns))
+        self._basis = np.zeros((len(designs), span - 1, n_columns + 1))
+        self._triangles = np.empty((len(designs), n_columns, n_columns))
+        self._products = np.empty((len(numbers), n_columns + 1, n_columns + 1))
+        self._total = np.empty(len(numbers))
+        for place, (design, response) in enumerate(zip(designs, responses, strict=True)):
+            basis, own = self._basis[place, : len(response)], self._prefix_focal == place
+            self._columns[place, : len(response)] = design
+            basis[:, :-1], self._triangles[place] = np.linalg.qr(design)
+            basis[:, -1] = response - response.mean()
+            self._products[own], self._total[own] = _over_first_rows(basis, self._prefix_rows[own])
+
+    def delta_r2(self, regressor: Regressor, donors: DonorValues) -> tuple[Array, Array]:
         """Return what a regressor adds with the values of donors, and with the recording's own on the same rows.
 
         Parameters
         ----------
         regressor : Regressor
         donors : DonorValues
-        places : ndarray of intp, (d,)
-            Those of the donors whose numbers of rows the model was made with.
 
         Returns
         -------
-        swapped, own : ndarray of float64, (d,)
-            Not a number where the design is degenerate or the response constant.
+        swapped, own : ndarray of float64, (p,)
+            By pair of recording and donor; not a number where the design is degenerate or the response constant.
         """
         kept, columns, n_kept = regressor.kept, regressor.columns, len(regressor.kept)
-        # the basis turned so that the kept columns come first
-        turn = np.eye(self.basis.shape[1])
-        turn[:-1, :-1] = np.linalg.qr(self.triangle[:, np.concatenate([kept, columns])])[0]
-        products = turn.T @ self.prefixes.products @ turn
+        # the bases turned so that the kept columns come first, the response last
+        turn = np.zeros((len(self._basis), self._basis.shape[2], self._basis.shape[2]))
+        turn[:, :-1, :-1] = np.linalg.qr(self._triangles[:, :, np.concatenate([kept, columns])])[0]
+        turn[:, -1, -1] = 1
+        of_prefix = turn[self._prefix_focal]
+        products = of_prefix.transpose(0, 2, 1) @ self._products @ of_prefix
         first = [*range(n_kept), -1]
-        of_kept = products[:, :, first][:, first]
-        basis = self.basis @ turn[:, first]
-        reduced, lengths = self.design[:, kept], self.prefixes.lengths
-        gain, sound = _explained(products, np.einsum("dkk->dk", products)[:, :-1], n_kept)
-        own = np.where(sound, gain / self.prefixes.total, np.nan)
+        kept_products, basis = products[:, :, first][:, first], self._basis @ turn[:, :, first]
+        gain, sound = _explained(products, _squares(products)[:, :-1], n_kept)
+        own = np.where(sound, gain / self._total, np.nan)
         for place in np.flatnonzero(np.isnan(own)):
-            rows = slice(lengths[place])
-            own[place] = _refitted(reduced[rows], self.design[rows, columns], self.response[rows])
-        swapped = _of_donors(
-            reduced,
-            self.design[:, regressor.partners],
-            self.response,
-            basis,
-            replace(self.prefixes, products=of_kept),
-            donors,
-            places,
-        )
-        return swapped, own[self.prefixes.which]
+            design, response = self._rows(place)
+            own[place] = _refitted(design[:, kept], design[None, :, columns], response)[0]
+        gain, sound = self._explained_by_donors(regressor, donors, basis, kept_products)
+        swapped = np.where(sound, gain / self._total[self._prefix], np.nan)
+        doubtful = np.flatnonzero(np.isnan(swapped))
+        for place in np.unique(self._prefix[doubtful]):
+            pairs = doubtful[self._prefix[doubtful] == place]
+            design, response = self._rows(place)
+            terms = donors.values[self.donor[pairs], : len(design), None] * design[:, regressor.partners]
+            swapped[pairs] = _refitted(design[:, kept], terms, response)
+        return swapped, own[self._prefix]
+
+    def _rows(self, place: np.signedinteger) -> tuple[Array, Array]:
+        """Return the first rows of a recording's design and response."""
+        focal, rows = self._prefix_focal[place], slice(self._prefix_rows[place])
+        return self._designs[focal][rows], self._responses[focal][rows]
+
+    def _explained_by_donors(
+        self, regressor: Regressor, donors: DonorValues, basis: Array, kept_products: Array
+    ) -> tuple[Array, Bools]:
+        """Take the reduced models out of responses and swapped terms, and regress the one on the other."""
+        multipliers, n_terms = self._columns[:, :, regressor.partners], len(regressor.partners)
+        n_rows = min(basis.shape[1], donors.values.shape[1])
+        # all terms of all donors: products of their values with what does not change
+        fixed = (multipliers[:, :n_rows, :, None] * basis[:, :n_rows, None]).reshape(len(basis), n_rows, -1)
+        crossed = donors.values[:, :n_rows] @ fixed
+        first, second = np.tril_indices(n_terms)
+        squares = donors.squares[:, :n_rows] @ (multipliers[:, :n_rows, first] * multipliers[:, :n_rows, second])
+        gain, sound = np.empty(len(self.focal)), np.empty(len(self.focal), dtype=bool)
+        for some, explained in ((self._whole, _on_all_rows), (~self._whole, _on_first_rows)):
+            pairs = self.focal[some], self.donor[some]
+            inner = np.zeros((len(pairs[0]), n_terms, n_terms))
+            inner[:, first, second] = squares[pairs]
+            of_pairs = crossed[pairs].reshape(len(inner), n_terms, basis.shape[2])
+            gain[some], sound[some] = explained(of_pairs, inner, kept_products[self._prefix[some]])
+        return gain, sound
 
 
-def _of_donors(
-    reduced: Array,
-    multipliers: Array,
-    response: Array,
-    basis: Array,
-    prefixes: _Prefixes,
-    donors: DonorValues,
-    places: Places,
-) -> Array:
-    """Take the reduced model out of response and swapped terms, and regress the one on the other."""
-    n_rows, n_columns, n_terms = *basis.shape, multipliers.shape[1]
-    # all terms of all donors: products of their values with what does not change
-    fixed = (multipliers[:, :, None] * basis[:, None, :]).reshape(n_rows, -1)
-    crossed = (donors.values[:, :n_rows] @ fixed[: donors.values.shape[1]])[places].reshape(-1, n_terms, n_columns)
-    first, second = np.tril_indices(n_terms)
-    pairs = multipliers[:, first] * multipliers[:, second]
-    inner = np.empty((len(places), n_terms, n_terms))
-    inner[:, first, second] = (donors.squares[:, :n_rows] @ pairs[: donors.squares.shape[1]])[places]
-    which = prefixes.which
-    whole = prefixes.lengths[which] == n_rows
-    gain, sound = np.empty(len(places)), np.empty(len(places), dtype=bool)
-    gain[whole], sound[whole] = _on_all_rows(crossed[whole], inner[whole], prefixes.products[-1, -1])
-    gain[~whole], sound[~whole] = _on_first_rows(crossed[~whole], inner[~whole], prefixes.products[which[~whole]])
-    delta_r2: Array = np.where(sound, gain / prefixes.total[which], np.nan)
-    for place in np.flatnonzero(np.isnan(delta_r2)):
-        length = prefixes.lengths[which[place]]
-        terms = donors.values[places[place], :length, None] * multipliers[:length]
-        delta_r2[place] = _refitted(reduced[:length], terms, response[:length])
-    return delta_r2
+def _over_first_rows(basis: Array, lengths: Places) -> tuple[Array, Array]:
+    """Return inner products of columns over as many first rows as asked for, and the squares of the last one about its mean.
+
+    The latter are not a number where they are lost in rounding.
+    """
+    blocks = np.split(basis, lengths)[:-1]
+    products = np.cumsum([block.T @ block for block in blocks], axis=0)
+    squares = products[:, -1, -1]
+    total = squares - np.cumsum(basis[:, -1])[lengths - 1] ** 2 / lengths
+    return products, np.where(total > _VARIES * squares, total, np.nan)
 
 
-def _on_all_rows(crossed: Array, inner: Array, by_response: Array) -> tuple[Array, Bools]:
+def _on_all_rows(crossed: Array, inner: Array, kept: Array) -> tuple[Array, Bools]:
     """Return what terms explain on all rows, where the basis is orthonormal: taking it out is a product.
 
     Of `inner` only the lower triangle counts, here and below.
@@ -242,9 +244,9 @@ def _on_all_rows(crossed: Array, inner: Array, by_response: Array) -> tuple[Arra
     onto = crossed[:, :, :-1]
     products = np.empty((len(inner), n_terms + 1, n_terms + 1))
     products[:, :-1, :-1] = inner - onto @ onto.transpose(0, 2, 1)
-    products[:, -1, :-1] = crossed[:, :, -1] - onto @ by_response[:-1]
-    products[:, -1, -1] = by_response[-1]
-    return _explained(products, np.einsum("dmm->dm", inner), 0)
+    products[:, -1, :-1] = crossed[:, :, -1] - (onto @ kept[:, :-1, -1:])[:, :, 0]
+    products[:, -1, -1] = kept[:, -1, -1]
+    return _explained(products, _squares(inner), 0)
 
 
 def _on_first_rows(crossed: Array, inner: Array, kept: Array) -> tuple[Array, Bools]:
@@ -257,21 +259,29 @@ def _on_first_rows(crossed: Array, inner: Array, kept: Array) -> tuple[Array, Bo
     products[:, -1, :n_kept] = kept[:, -1, :-1]
     products[:, -1, n_kept:-1] = crossed[:, :, -1]
     products[:, -1, -1] = kept[:, -1, -1]
-    return _explained(products, np.einsum("dkk->dk", products)[:, :-1], n_kept)
+    return _explained(products, _squares(products)[:, :-1], n_kept)
+
+
+def _squares(products: Array) -> Array:
+    """Return the diagonals of matrices; they can be written to."""
+    diagonals: Array = np.einsum("dkk->dk", products)
+    return diagonals
 
 
 def _explained(products: Array, squares: Array, n_kept: int) -> tuple[Array, Bools]:
     """Return what columns explain of a response beyond the first ones, and whether that is sound.
 
-    `products` are inner products, of which only the lower triangle counts, the response last; what the response has with
-    itself is overwritten. `squares` are those of the columns before anything was taken out of them.
+    `products` are inner products, of which only the lower triangle counts, the response last; they are overwritten. `squares`
+    are those of the columns before anything was taken out of them.
     """
+    diagonal = _squares(products)
     # what is left of the response does not matter, but must not be nothing
-    products[:, -1, -1] = 1 + 2 * products[:, -1, -1]
+    diagonal[:, -1] = 1 + 2 * diagonal[:, -1]
+    # columns that depend on each other have a factor then, too
+    diagonal[:, :-1] += _TRACE * squares
     factor = _cholesky(products)
-    left = np.einsum("dkk->dk", factor)[:, :-1] ** 2
-    sound: Bools = (left > _DOUBTFUL * squares).all(axis=1)
-    gain: Array = (factor[:, -1, n_kept:-1] ** 2).sum(axis=1)
+    sound: Bools = np.all(_squares(factor)[:, :-1] ** 2 > _DOUBTFUL * squares, axis=1)
+    gain: Array = np.sum(factor[:, -1, n_kept:-1] ** 2, axis=1)
     return gain, sound
 
 
@@ -287,12 +297,13 @@ def _cholesky(products: Array) -> Array:
         return np.concatenate([_cholesky(products[:half]), _cholesky(products[half:])])
 
 
-def _refitted(reduced: Array, terms: Array, response: Array) -> float:
-    """Return the difference in explained variance with and without terms, fitted in full."""
-    full = np.column_stack([reduced, terms])
-    if is_degenerate(full) or np.ptp(response) == 0:
-        return np.nan
+def _refitted(reduced: Array, terms: Array, response: Array) -> Array:
+    """Return the differences in explained variance with and without each of several sets of terms, fitted in full."""
+    n_kept, n_columns = reduced.shape[1], reduced.shape[1] + terms.shape[2]
+    full = np.empty((*terms.shape[:2], n_columns + 1))
     centred = response - response.mean()
-    residuals = [centred - x @ np.linalg.lstsq(x, centred, rcond=None)[0] for x in (reduced, full)]
-    without, complete = (residual @ residual for residual in residuals)
-    return float((without - complete) / (centred @ centred))
+    full[:, :, :n_kept], full[:, :, n_kept:-1], full[:, :, -1] = reduced, terms, centred
+    triangle = np.asarray(np.linalg.qr(full, mode="r"))
+    degenerate = is_degenerate(triangle[:, :n_columns, :n_columns]) | (np.ptp(response) == 0)
+    gain = (triangle[:, n_kept:n_columns, -1] ** 2).sum(axis=1)
+    return np.where(degenerate, np.nan, gain / max(centred @ centred, np.finfo(np.float64).tiny))

@@ -17,6 +17,9 @@ from iblnm_core.identifiers import is_eid
 from iblnm_core.root import Root
 from iblnm_core.schemas import (
     CONDITION_TRACES,
+    ENCODING_DELTA_R2,
+    ENCODING_FITS,
+    ENCODING_KERNELS,
     ERRORS,
     PERFORMANCE,
     QC_PHOTOMETRY,
@@ -125,6 +128,25 @@ def _traces(file: SessionFile) -> pd.DataFrame:
     return summary_layout.read_traces(file).assign(eid=file.eid)
 
 
+def _encoding(file: SessionFile, rows: pd.DataFrame) -> pd.DataFrame:
+    if rows.empty:
+        return rows
+    targets = _of_fibers(layout.read_metadata(file)["target_NM"], rows["fiber_idx"].to_numpy(int))
+    return rows.assign(eid=file.eid, target_NM=targets)
+
+
+def _encoding_fits(file: SessionFile) -> pd.DataFrame:
+    return _encoding(file, summary_layout.read_encoding_fits(file))
+
+
+def _encoding_kernels(file: SessionFile) -> pd.DataFrame:
+    return _encoding(file, summary_layout.read_encoding_tables(file, "kernels"))
+
+
+def _encoding_delta_r2(file: SessionFile) -> pd.DataFrame:
+    return _encoding(file, summary_layout.read_encoding_tables(file, "delta_r2"))
+
+
 def _timings(file: SessionFile) -> pd.DataFrame:
     rows = _regressors(file)
     return rows[TRIAL_TIMING.column_names] if len(rows) else rows
@@ -141,6 +163,9 @@ COLLECTED: Mapping[str, tuple[TableSchema, Callable[[SessionFile], pd.DataFrame]
         "responses": (RESPONSES, _responses),
         "response_matrix": (RESPONSE_MATRIX, _vectors),
         "condition_traces": (CONDITION_TRACES, _traces),
+        "encoding_fits": (ENCODING_FITS, _encoding_fits),
+        "encoding_kernels": (ENCODING_KERNELS, _encoding_kernels),
+        "encoding_delta_r2": (ENCODING_DELTA_R2, _encoding_delta_r2),
         "video": (VIDEO, _video),
     }
 )

@@ -60,7 +60,7 @@ class Plant:
     absent: frozenset[str] = frozenset()
 
 
-NO_RESPONSES = frozenset({"responses", "response_magnitudes", "response_vector", "condition_traces"})
+NO_RESPONSES = frozenset({"responses", "response_magnitudes", "response_vector", "condition_traces", "encoding_model"})
 NO_SIGNAL = NO_RESPONSES | {"preprocessed_signal"}
 NO_TRIALS = NO_SIGNAL | {"trials", "task_performance", "wheel_velocity", "trial_regressors"}
 

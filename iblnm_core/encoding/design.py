@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from iblnm_core.encoding.grid import TimeGrid, bridged_means, held_in_trials
-from iblnm_core.encoding.parameters import EncodingParameters
 from iblnm_core.encoding.terms import HEMISPHERES, LATERAL, KernelName, centred, event_values, kernel_name
+from iblnm_core.parameters import EncodingParameters
 
 Array = NDArray[np.float64]
 

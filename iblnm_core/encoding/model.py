@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from iblnm_core.encoding.design import KERNEL_COLUMNS, ContinuousRegressor, Design, build_design, kernel_basis
 from iblnm_core.encoding.grid import TimeGrid, bin_means, grid_over
-from iblnm_core.encoding.parameters import EncodingParameters
 from iblnm_core.encoding.ridge import RidgeFit, contiguous_folds, fit_ridge, moments_of
+from iblnm_core.parameters import EncodingParameters
 
 Array = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from iblnm_core.analyses.coding import choice_side, code_contrast, deviation_reward, deviation_side, stimulus_side
-from iblnm_core.encoding.parameters import EncodingParameters
 from iblnm_core.errors import UnknownOption
+from iblnm_core.parameters import EncodingParameters
 
 Array = NDArray[np.float64]
 

@@ -197,8 +197,9 @@ class LoadedSession(PhotometrySessionLoader):  # type: ignore[misc]
             self.load_trials()
         inputs = self._inputs("wheel_times", "wheel_position", "raw_encoder")
         with self._judging("wheel_available") as judge:
-            velocities = stages.load_wheel(inputs, self.trials, self.parameters, judge)
-        if velocities is not None:
+            wheel = stages.load_wheel(inputs, self.parameters, judge)
+        if wheel is not None:
+            velocities = stages.cut_wheel(wheel, self.trials, self.parameters)
             self.wheel_velocity = layout.wheel_array(velocities, self.parameters.wheel.sampling_rate_hz)
 
     @exception_logger

@@ -9,10 +9,14 @@ from iblnm_core.schemas.catalogue import FIBERS, SESSION_INDEX, SESSIONS, SESSIO
 from iblnm_core.schemas.recording import QC_PHOTOMETRY, VIDEO
 from iblnm_core.schemas.results import RESULTS
 from iblnm_core.schemas.standing import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS, STAGE_LOGS
+from iblnm_core.schemas.task_encoding import ENCODING_DELTA_R2, ENCODING_FITS, ENCODING_KERNELS
 from iblnm_core.table_schema import TableSchema
 
 __all__ = [
     "CONDITION_TRACES",
+    "ENCODING_DELTA_R2",
+    "ENCODING_FITS",
+    "ENCODING_KERNELS",
     "ERRORS",
     "FIBERS",
     "MEAN_TRACES",
@@ -53,6 +57,9 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType(
             RESPONSES,
             RESPONSE_MATRIX,
             CONDITION_TRACES,
+            ENCODING_FITS,
+            ENCODING_KERNELS,
+            ENCODING_DELTA_R2,
             VIDEO,
             SESSION_STATUS,
             SELECTION,

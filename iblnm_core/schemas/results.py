@@ -127,6 +127,12 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
             task_encoding.DISPERSION_TESTS,
             _outcomes("two_block_cca", "task_encoding", RECORDING),
         ),
+        "encoding_summary": (
+            task_encoding.TARGET_DELTA_R2,
+            task_encoding.TARGET_FITS,
+            task_encoding.TARGET_KERNELS,
+            _outcomes("encoding_summary", "task_encoding"),
+        ),
         "learning": (
             learning.LEARNING_CURVES,
             learning.PERFORMANCE_TRAJECTORY,

@@ -275,3 +275,75 @@ DISPERSION_TESTS = _table(
         Column("n_subjects", "integer", "mice", "mice"),
     ),
 )
+
+_OF_FIBER = (EID, _FIBER, replace(_TARGET, nullable=True))
+
+ENCODING_FITS = _table(
+    "encoding_fits",
+    "How well the encoding model of a recording predicts its signal: one row per recording.",
+    ("eid", "fiber_idx"),
+    (
+        *_OF_FIBER,
+        Column("status", "text", "ok, blocks_left_out (such as those that need a side), or why there is no model"),
+        Column("alpha", "number", "penalty of the model of all bins", nullable=True),
+        Column("r2_in", "number", "R² on the bins of the fit", nullable=True),
+        Column("r2_cv", "number", "R² on held-out bins, everything chosen without them", nullable=True),
+        Column("n_rows", "integer", "bins that were fitted", "bins"),
+        Column("n_features", "integer", "columns of the design"),
+        Column("intercept", "number", "signal without any event", "z", nullable=True),
+    ),
+)
+
+_KERNEL = (
+    Column("term", "text", "event, or continuous regressor"),
+    Column("level", "text", "trials that the kernel is of; null for all", nullable=True),
+    Column("modulator", "text", "what one unit of it is of: baseline, side, contrast, ..."),
+    Column("lag_s", "number", "relative to the event", "s"),
+)
+
+ENCODING_KERNELS = _table(
+    "encoding_kernels",
+    "Kernels of the encoding models: one row per recording, kernel and lag.",
+    ("eid", "fiber_idx", "term", "level", "modulator", "lag_s"),
+    (*_OF_FIBER, *_KERNEL, Column("coef", "number", "the kernel", "z")),
+)
+
+_DELTA = (
+    Column("block", "text", "kernel (event and modulator) or continuous regressor"),
+    Column("delta_r2", "number", "what it adds to the held-out R²", nullable=True),
+)
+
+ENCODING_DELTA_R2 = _table(
+    "encoding_delta_r2",
+    "What every block adds to the encoding model: one row per recording and block.",
+    ("eid", "fiber_idx", "block"),
+    (*_OF_FIBER, *_DELTA, Column("status", "text", "ok, or why it is not in the model")),
+)
+
+_OVER_MICE = (
+    Column("mean", "number", "over mice, each the mean of its recordings"),
+    Column("sem", "number", "its standard error; null for one mouse", nullable=True),
+    Column("n_subjects", "integer", "mice in the mean", "mice"),
+    Column("n_recordings", "integer", "their recordings", "recordings"),
+)
+
+TARGET_KERNELS = _table(
+    "encoding_kernels_by_target",
+    "Kernels of selected recordings, over mice: one row per target, kernel and lag.",
+    ("target_NM", "term", "level", "modulator", "lag_s"),
+    (_TARGET, *_KERNEL, *_OVER_MICE),
+)
+
+TARGET_DELTA_R2 = _table(
+    "encoding_delta_r2_by_target",
+    "What every block adds in selected recordings, over mice: one row per target and block.",
+    ("target_NM", "block"),
+    (_TARGET, _DELTA[0], *_OVER_MICE),
+)
+
+TARGET_FITS = _table(
+    "encoding_fits_by_target",
+    "How well the encoding models of selected recordings predict, over mice: one row per target and measure.",
+    ("target_NM", "measure"),
+    (_TARGET, Column("measure", "text", "r2_in or r2_cv"), *_OVER_MICE),
+)

@@ -13,6 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from iblnm_core.analyses.traces import condition_traces
+from iblnm_core.encoding.design import ContinuousRegressor
+from iblnm_core.encoding.model import fit_encoding_model
 from iblnm_core.errors import IblnmError
 from iblnm_core.parameters import Parameters
 from iblnm_core.session import layout, photometry_stage, stages, summary_layout
@@ -110,6 +112,9 @@ class Computation:
         if "trial_regressors" in due and self._can_make(trials, "trial_regressors"):
             with self._guarded({"trial_regressors"}), self.times.step("regressors"):
                 self._regressors(trials, velocities if "wheel_velocity" in due else self._stored_velocities())
+        if "encoding_model" in due and self._can_make(trials, "encoding_model"):
+            with self._guarded({"encoding_model"}), self.times.step("encoding"):
+                self._encoding(trials, signals if due & PHOTOMETRY else self._stored_signals())
         if "video_qc" in due and "video_qc" not in self.judge.stopped:
             with self._guarded({"video_qc"}), self.times.step("video"):
                 self._video()
@@ -227,12 +232,14 @@ class Computation:
         self.summaries["task_performance"] = {} if np.isnan(correct) else {"fraction_correct": round(correct, 3)}
 
     def _wheel(self, trials: pd.DataFrame) -> NDArray[np.float32] | None:
-        velocities = stages.load_wheel(self.inputs, trials, self.parameters, self.judge)
-        if velocities is not None:
-            rate = self.parameters.wheel.sampling_rate_hz
-            self.parts["wheel/responses"] = layout.wheel_part(velocities, rate)
-            moved = int((~np.isnan(velocities)).any(axis=1).sum())
-            self.summaries["wheel_velocity"] = {"n_trials": moved}
+        wheel = stages.load_wheel(self.inputs, self.parameters, self.judge)
+        if wheel is None:
+            return None
+        velocities = stages.cut_wheel(wheel, trials, self.parameters)
+        rate = self.parameters.wheel.sampling_rate_hz
+        self.parts["wheel/responses"] = layout.wheel_part(velocities, rate)
+        moved = int((~np.isnan(velocities)).any(axis=1).sum())
+        self.summaries["wheel_velocity"] = {"n_trials": moved}
         return velocities
 
     def _stored_velocities(self) -> NDArray[np.float32] | None:
@@ -246,6 +253,17 @@ class Computation:
         regressors = trial_regressors(trials, None if velocities is None else peak_velocity(velocities))
         self.parts["trial_regressors"] = layout.regressors_part(regressors)
         self.summaries["trial_regressors"] = {"n_trials": len(regressors)}
+
+    def _encoding(self, trials: pd.DataFrame, signals: Mapping[int, tuple[str, np.ndarray, np.ndarray]]) -> None:
+        # a wheel that is missing or broken has its own verdict, and the model does without it
+        wheel = stages.load_wheel(self.inputs, self.parameters, Judge())
+        continuous = {} if wheel is None else {"wheel_velocity": ContinuousRegressor(wheel.times, wheel.velocity)}
+        sides = list(self.row["hemisphere"])
+        for index, (group, times, values) in signals.items():
+            hemisphere = (sides[index] if index < len(sides) else None) or ""
+            model = fit_encoding_model(times, values, trials, continuous, hemisphere, self.parameters.encoding)
+            self.parts[f"photometry/{group}/encoding"] = summary_layout.encoding_part(index, model)
+        self.summaries["encoding_model"] = {"n_recordings": len(signals)}
 
     def _video(self) -> None:
         quality = stages.load_video(self.inputs, self.row, self.parameters, self.judge)

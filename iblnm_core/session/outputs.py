@@ -52,7 +52,7 @@ class SessionOutput:
     code_version: str = "1"
 
 
-MAY_BE_EMPTY = frozenset({"responses", "response_magnitudes", "response_vector", "condition_traces"})
+MAY_BE_EMPTY = frozenset({"responses", "response_magnitudes", "response_vector", "condition_traces", "encoding_model"})
 """Outputs that are there even when they have no part: a session of which no event is complete has no responses to store."""
 
 DATASET_KINDS: Mapping[str, str] = MappingProxyType(
@@ -213,6 +213,17 @@ _OUTPUTS = (
         steps=("regressors",),
     ),
     SessionOutput(
+        "encoding_model",
+        "The signal of every fibre as a sum of responses to all events: kernels, and what each adds.",
+        "task_encoding",
+        depends=("trials", "preprocessed_signal"),
+        datasets=("wheel_times", "wheel_position"),
+        parameters=("encoding", "wheel"),
+        row_fields=("hemisphere",),
+        part=r"photometry/[^/]+/encoding",
+        steps=("encoding",),
+    ),
+    SessionOutput(
         "video_qc",
         "Quality of the left camera's video: its times, and what the acquisition's quality control says; one row.",
         "video",
@@ -239,6 +250,7 @@ _OUTPUTS = (
             "condition_traces",
             "wheel_velocity",
             "trial_regressors",
+            "encoding_model",
             "video_qc",
         ),
         datasets=(),

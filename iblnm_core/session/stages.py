@@ -23,7 +23,7 @@ from iblnm_core.session.trials import (
 )
 from iblnm_core.session.verdicts import Judge
 from iblnm_core.session.video import CameraQuality, camera_quality, check_label, check_length, check_times
-from iblnm_core.session.wheel import trial_velocities, wheel_velocity
+from iblnm_core.session.wheel import WheelVelocity, trial_velocities, wheel_velocity
 from iblnm_core.vocabulary import VIDEO_PROBLEMS
 
 WHEEL_EVENTS = ("stimOn_times", "feedback_times")
@@ -63,33 +63,39 @@ def load_trials(
     return with_judged_blocks(trials, judged)
 
 
-def load_wheel(
-    inputs: SessionInputs, trials: pd.DataFrame, parameters: Parameters, judge: Judge
-) -> NDArray[np.float32] | None:
-    """Load and judge the wheel, and cut its velocity into trials; None when it is not to be had.
+def load_wheel(inputs: SessionInputs, parameters: Parameters, judge: Judge) -> WheelVelocity | None:
+    """Load and judge the wheel; None when it is not to be had.
 
     Parameters
     ----------
     inputs : SessionInputs
-    trials : DataFrame
     parameters : Parameters
     judge : Judge
         Gets the verdict.
-
-    Returns
-    -------
-    ndarray of float32, (n, w) or None
-        rad/s, from stimulus to feedback.
     """
-    wheel = None
     with judge.rule("wheel_available"):
         _require(inputs, "wheel_position", "raw_encoder")
         if not inputs.paths("wheel_times"):
             raise MissingExtractedData(DATASET_NAMES["wheel_times"])
         position, timestamps = inputs.array("wheel_position"), inputs.array("wheel_times")
-        wheel = wheel_velocity(timestamps, position, parameters.wheel)
-    if wheel is None:
-        return None
+        return wheel_velocity(timestamps, position, parameters.wheel)
+    return None
+
+
+def cut_wheel(wheel: WheelVelocity, trials: pd.DataFrame, parameters: Parameters) -> NDArray[np.float32]:
+    """Cut the velocity of the wheel into trials.
+
+    Parameters
+    ----------
+    wheel : WheelVelocity
+    trials : DataFrame
+    parameters : Parameters
+
+    Returns
+    -------
+    ndarray of float32, (n, w)
+        rad/s, from stimulus to feedback.
+    """
     starts, ends = (trials[event].to_numpy(np.float64) for event in WHEEL_EVENTS)
     return trial_velocities(wheel, starts, ends, parameters.wheel)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from iblnm_core.encoding.model import EncodingModel
 from iblnm_core.parameters import MagnitudeParameters
 from iblnm_core.session.magnitudes import Sizes
 from iblnm_core.session.responses import Responses
@@ -89,6 +90,39 @@ def read_traces(file: SessionFile) -> pd.DataFrame:
         times = np.asarray(part.datasets["times"])
         rows["start_s"], rows["sampling_rate_hz"] = times[0], round(1 / float(np.median(np.diff(times))))
         frames.append(rows.assign(response=list(np.asarray(part.datasets["response"]))))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def encoding_part(fiber_idx: int, model: EncodingModel) -> Part:
+    """Return the part of one fibre's encoding model."""
+    datasets: dict[str, Values] = {}
+    for name, table in (("kernels", model.kernels), ("delta_r2", model.delta_r2)):
+        for column in table:
+            is_text = table[column].dtype == object
+            datasets[f"{name}/{column}"] = list(table[column]) if is_text else table[column].to_numpy()
+    datasets["times"] = model.times
+    datasets |= {name: getattr(model, name).astype(np.float32) for name in ("signal", "prediction", "held_out")}
+    [row] = model.fit.to_dict("records")
+    return Part(datasets, {"fiber_idx": fiber_idx, **{str(name): value for name, value in row.items()}})
+
+
+def read_encoding_fits(file: SessionFile) -> pd.DataFrame:
+    """Return how well the encoding models of a session file fit: a row per fibre."""
+    return pd.DataFrame([dict(part.attributes) for part in _parts(file, "encoding").values()])
+
+
+def read_encoding_tables(file: SessionFile, name: str) -> pd.DataFrame:
+    """Return the kernels of a session file, or what each block adds: rows of all fibres.
+
+    Parameters
+    ----------
+    file : SessionFile
+    name : {'kernels', 'delta_r2'}
+    """
+    frames = []
+    for part in _parts(file, "encoding").values():
+        columns = {key.partition("/")[2]: v for key, v in part.datasets.items() if key.startswith(f"{name}/")}
+        frames.append(pd.DataFrame({"fiber_idx": part.attributes["fiber_idx"], **columns}))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 

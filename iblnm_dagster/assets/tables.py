@@ -23,6 +23,9 @@ MADE_FROM = {
     "responses": "response_magnitudes",
     "response_matrix": "response_vector",
     "condition_traces": "condition_traces",
+    "encoding_fits": "encoding_model",
+    "encoding_kernels": "encoding_model",
+    "encoding_delta_r2": "encoding_model",
     "video": "video_qc",
 }
 """The session output that each collected table gathers."""

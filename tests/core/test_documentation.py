@@ -14,7 +14,8 @@ from tests_support.sessions import processed_root
 from iblnm_core import documentation
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.demo.presets import demo_plans
-from iblnm_core.parameters import PRESETS, parameters_from
+from iblnm_core.overrides import parameters_from
+from iblnm_core.parameters import PRESETS
 from iblnm_core.session.outputs import OUTPUTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -128,7 +129,7 @@ def test_the_graph_in_the_readme_is_the_graph():
     tables = {("photometry_qc", "qc"), ("session_errors", "errors"), ("session_errors", "session_status")}
     tables |= {("task_performance", "performance"), ("trial_regressors", "regressors"), ("trials", "all_trials")}
     tables |= {("video_qc", "video"), ("errors", "logs"), ("response_magnitudes", "sizes")}
-    tables |= {("response_vector", "matrix"), ("condition_traces", "traces")}
+    tables |= {("response_vector", "matrix"), ("condition_traces", "traces"), ("encoding_model", "kernels")}
     upstream = {("session_index", "sessions"), ("session_index", "sessions_qc")}
     chosen = {
         (source, name)
@@ -182,8 +183,10 @@ def test_the_configuration_page_knows_every_parameter_and_its_default():
     assert parameters_from("default", tomllib.loads(example)["parameters"]) != PRESETS["default"]
     section = page.read_text().partition("### Parameters")[2].partition("## ")[0]
     listed = {}
-    for names, values in re.findall(r"^\| (`\w+\.\w+`(?:, `[\w.]+`)*) \| ([^|]+) \|", section, re.MULTILINE):
-        cells = tomllib.loads(f"v = [{values.replace('`', '')}]")["v"]
+    for names, values in re.findall(r"^\| (`\w+\.\w+`(?:, `[\w.]+`)*) \| ((?:[^|\\]|\\\|)+) \|", section, re.MULTILINE):
+        # a bar inside a cell is escaped
+        text = values.replace("`", "").replace("\\|", "|")
+        cells = tomllib.loads(f"v = [{text}]")["v"]
         found = re.findall(r"`([\w.]+)`", names)
         listed |= dict(zip(found, cells, strict=True))
     stated = {}

@@ -19,9 +19,9 @@ from iblnm_core.encoding.design import (
     raised_cosines,
 )
 from iblnm_core.encoding.grid import TimeGrid, bin_means, bridged_means, grid_over, held_in_trials
-from iblnm_core.encoding.parameters import EncodingParameters
 from iblnm_core.encoding.terms import event_values, kernel_name
 from iblnm_core.errors import UnitError, UnknownOption
+from iblnm_core.parameters import EncodingParameters
 
 NAN = float("nan")
 PARAMETERS = EncodingParameters()
@@ -245,7 +245,7 @@ def test_a_block_that_means_nothing_is_refused(block):
 
 def test_the_default_design(trials):
     design = build_design(GRID, trials, {}, "l", PARAMETERS)
-    assert design.n_features == 600
+    assert design.n_features == 550
     assert design.events.shape == (200, 600)
     assert [block.name for block in design.blocks] == list(PARAMETERS.blocks)
     first = design.blocks[0].kernel

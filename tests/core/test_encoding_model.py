@@ -17,8 +17,8 @@ from tests_support.encoding_model import (
 from iblnm_core.encoding.design import ContinuousRegressor, event_train, lagged
 from iblnm_core.encoding.grid import TimeGrid
 from iblnm_core.encoding.model import fit_encoding_model
-from iblnm_core.encoding.parameters import EncodingParameters
 from iblnm_core.encoding.ridge import contiguous_folds, fit_ridge, moments_of
+from iblnm_core.parameters import EncodingParameters
 
 NAN = float("nan")
 

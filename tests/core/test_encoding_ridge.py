@@ -8,8 +8,8 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from iblnm_core.encoding.parameters import EncodingParameters
 from iblnm_core.encoding.ridge import contiguous_folds, fit_ridge, moments_of, ridge_path, with_and_without
+from iblnm_core.parameters import EncodingParameters
 
 PENALTIES = EncodingParameters().penalties
 

@@ -14,7 +14,7 @@ from iblnm_core.cohort.current import read_current
 from iblnm_core.cohort.status import Catalogue
 from iblnm_core.cohort.unavailable import note_availability
 from iblnm_core.cohort.under_way import interrupted_sessions, sessions_under_way
-from iblnm_core.parameters import parameters_from
+from iblnm_core.overrides import parameters_from
 from iblnm_core.root import create_root
 from iblnm_core.schemas import SESSION_INDEX
 from iblnm_core.session.pipeline import process_session

@@ -21,7 +21,7 @@ def test_six_trials_worked_by_hand():
     response = np.array([1.0, 3, 2, 5, 4, 6])
     donors = [[2, 5, 1, 4, 6, 3], [1, 1, 2, 3, 5], [6, 1, 4, 2, 4, 3, 9], [1] * 6, x]
     ones = np.column_stack([np.ones(6), z])
-    found = swapped_delta_r2(ones, ones, response, [np.array(values, dtype=float) for values in donors])
+    found = swapped_delta_r2(ones, [0, 1], response, [np.array(values, dtype=float) for values in donors])
     expected = [0.45714286, 0.66282051, 0.40952381, np.nan, 0.51428571]
     np.testing.assert_allclose(found, expected, atol=5e-9)
     test = add_one_p_value(found[-1], found[:-1])
@@ -80,7 +80,7 @@ def test_the_closed_form_is_a_refit(seed, n_reduced, n_partners, nearly):
         # a prefix whose own columns depend on each other
         reduced[:20, 1] = 1
         response[:6] = 4
-    found = swapped_delta_r2(reduced, multipliers, response, donors)
+    found = swapped_delta_r2(reduced, range(multipliers.shape[1]), response, donors)
     expected = [_plain(reduced, multipliers, response, donor) for donor in donors]
     np.testing.assert_allclose(found, expected, atol=1e-8)
     assert np.isnan(found[[12, 13, 15]]).all()
@@ -88,7 +88,7 @@ def test_the_closed_form_is_a_refit(seed, n_reduced, n_partners, nearly):
 
 def test_no_donors_give_no_values():
     ones = np.ones((10, 1))
-    assert swapped_delta_r2(ones, ones, np.arange(10.0), []).shape == (0,)
+    assert swapped_delta_r2(ones, [0], np.arange(10.0), []).shape == (0,)
 
 
 def test_nulls_of_recordings_are_refits_with_the_donors_column():

@@ -85,6 +85,7 @@ def test_sessions_with_each_output(tables):
         "condition_traces": 64,
         "wheel_velocity": 78,
         "trial_regressors": 80,
+        "encoding_model": 64,
         "video_qc": 83,
     }
     quality = tables["qc_photometry"]
@@ -450,7 +451,8 @@ def test_how_the_task_is_encoded_and_what_of_it_goes_with_behaviour(demo):
     # fibres in the midline have no sides
     assert set(outcomes.loc[outcomes["target_NM"] == "DR-5HT", "status"]) == {"missing_input"}
     reward = glm[(glm["event"] == "feedback") & (glm["term"] == "reward")].groupby("target_NM")["coef"].median()
-    assert reward["VTA-DA"] > 1 > 0 > reward["LC-NE"]
+    assert reward["VTA-DA"] > 1
+    assert reward["LC-NE"] < 0
     components = pd.read_parquet(folder / "encoding_components.pqt")
     pca = components[(components["method"] == "pca") & (components["component"] == 1)]
     assert pca.groupby(["event", "weighting"])["loading"].agg(lambda x: x.loc[x.abs().idxmax()] > 0).all()

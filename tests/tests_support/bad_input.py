@@ -10,7 +10,14 @@ SIGNAL = "alf/photometry/photometry.signal.pqt"
 LOCATIONS = "alf/photometry/photometryROI.locations.pqt"
 RAW = "raw_photometry_data/_neurophotometrics_fpData.raw.pqt"
 DESCRIPTION = "_ibl_experiment.description.yaml"
-SIGNAL_OUTPUTS = {"preprocessed_signal", "responses", "response_magnitudes", "response_vector", "condition_traces"}
+SIGNAL_OUTPUTS = {
+    "preprocessed_signal",
+    "responses",
+    "response_magnitudes",
+    "response_vector",
+    "condition_traces",
+    "encoding_model",
+}
 BEHAVIOUR_OUTPUTS = {"trials", "task_performance", "wheel_velocity", "trial_regressors"}
 
 
