@@ -137,7 +137,6 @@ class SwapModels:
     def __init__(
         self, designs: Sequence[Array], responses: Sequence[Array], donors: Sequence[Places], lengths: Places
     ) -> None:
-        self._designs, self._responses = designs, responses
         sizes, n_columns = np.array([len(response) for response in responses]), designs[0].shape[1]
         self.focal = np.repeat(np.arange(len(designs)), [len(places) for places in donors])
         self.donor = np.concatenate(donors)
@@ -184,23 +183,39 @@ class SwapModels:
         kept_products, basis = products[:, :, first][:, first], self._basis @ turn[:, :, first]
         gain, sound = _explained(products, _squares(products)[:, :-1], n_kept)
         own = np.where(sound, gain / self._total, np.nan)
-        for place in np.flatnonzero(np.isnan(own)):
-            design, response = self._rows(place)
-            own[place] = _refitted(design[:, kept], design[None, :, columns], response)[0]
+        doubtful = np.flatnonzero(np.isnan(own))
+        own_terms = self._columns[self._prefix_focal[doubtful]][:, :, columns]
+        own[doubtful] = self._refitted(doubtful, kept, own_terms)
         gain, sound = self._explained_by_donors(regressor, donors, basis, kept_products)
         swapped = np.where(sound, gain / self._total[self._prefix], np.nan)
         doubtful = np.flatnonzero(np.isnan(swapped))
-        for place in np.unique(self._prefix[doubtful]):
-            pairs = doubtful[self._prefix[doubtful] == place]
-            design, response = self._rows(place)
-            terms = donors.values[self.donor[pairs], : len(design), None] * design[:, regressor.partners]
-            swapped[pairs] = _refitted(design[:, kept], terms, response)
+        multipliers = self._columns[self.focal[doubtful]][:, : donors.values.shape[1], regressor.partners]
+        terms = donors.values[self.donor[doubtful], : multipliers.shape[1], None] * multipliers
+        swapped[doubtful] = self._refitted(self._prefix[doubtful], kept, terms)
         return swapped, own[self._prefix]
 
-    def _rows(self, place: np.signedinteger) -> tuple[Array, Array]:
-        """Return the first rows of a recording's design and response."""
-        focal, rows = self._prefix_focal[place], slice(self._prefix_rows[place])
-        return self._designs[focal][rows], self._responses[focal][rows]
+    def _refitted(self, prefixes: Places, kept: Places, terms: Array) -> Array:
+        """Return what terms (s, n, m) add on first rows of recordings (s,), fitted in full."""
+        if not len(prefixes):
+            return np.empty(0)
+        n_kept, n_columns = len(kept), len(kept) + terms.shape[2]
+        focal, lengths = self._prefix_focal[prefixes], self._prefix_rows[prefixes]
+        used = np.arange(self._columns.shape[1]) < lengths[:, None]
+        full = np.zeros((len(focal), used.shape[1], n_columns + 1))
+        full[:, :, :n_kept] = self._columns[focal][:, :, kept]
+        full[:, : terms.shape[1], n_kept:-1] = terms
+        response = self._basis[focal, :, -1]
+        mean = np.where(used, response, 0).sum(axis=1) / lengths
+        full[:, :, -1] = response - mean[:, None]
+        full *= used[:, :, None]
+        lowest, highest = (np.where(used, response, end) for end in (np.inf, -np.inf))
+        constant = highest.max(axis=1) == lowest.min(axis=1)
+        triangle = np.asarray(np.linalg.qr(full, mode="r"))
+        useless = is_degenerate(triangle[:, :n_columns, :n_columns]) | constant
+        squares = (triangle[:, :, -1] ** 2).sum(axis=1)
+        added = (triangle[:, n_kept:n_columns, -1] ** 2).sum(axis=1)
+        shares: Array = np.divide(added, squares, out=np.full(len(focal), np.nan), where=~useless)
+        return shares
 
     def _explained_by_donors(
         self, regressor: Regressor, donors: DonorValues, basis: Array, kept_products: Array
@@ -295,15 +310,3 @@ def _cholesky(products: Array) -> Array:
             return np.zeros_like(products)
         half = len(products) // 2
         return np.concatenate([_cholesky(products[:half]), _cholesky(products[half:])])
-
-
-def _refitted(reduced: Array, terms: Array, response: Array) -> Array:
-    """Return the differences in explained variance with and without each of several sets of terms, fitted in full."""
-    n_kept, n_columns = reduced.shape[1], reduced.shape[1] + terms.shape[2]
-    full = np.empty((*terms.shape[:2], n_columns + 1))
-    centred = response - response.mean()
-    full[:, :, :n_kept], full[:, :, n_kept:-1], full[:, :, -1] = reduced, terms, centred
-    triangle = np.asarray(np.linalg.qr(full, mode="r"))
-    degenerate = is_degenerate(triangle[:, :n_columns, :n_columns]) | (np.ptp(response) == 0)
-    gain = (triangle[:, n_kept:n_columns, -1] ** 2).sum(axis=1)
-    return np.where(degenerate, np.nan, gain / max(centred @ centred, np.finfo(np.float64).tiny))

@@ -251,6 +251,8 @@ def _biased(subject: Subject, day: int, minutes: float, pace: Pace) -> SessionPl
 
 _RULER_TARGETS = ("VTA", "SNc", "DR", "LC", "NBM")
 _RULER_SUBJECTS, _RULER_SESSIONS = 6, 8
+_WEAKEST = "LC"
+"""Target with the smallest responses relative to its noise."""
 RULER_SEED = 7
 """The usual seed of the cohort that truth is measured on."""
 
@@ -266,3 +268,13 @@ def ruler_plans() -> tuple[SessionPlan, ...]:
         subject = _subject(place, f"RULER-{target}{number + 1}", (region,))
         plans += [_biased(subject, day, _DEMO_MINUTES, DEMO_PACE) for day in range(_RULER_SESSIONS)]
     return tuple(plans)
+
+
+def ruler_hour_plans() -> tuple[SessionPlan, ...]:
+    """Return further sessions of the ruler cohort, of real length: one of each mouse, two where responses are weak."""
+    mice = dict.fromkeys(plan.subject for plan in ruler_plans())
+    return tuple(
+        _biased(mouse, _RULER_SESSIONS + day, 60.0, HOUR_PACE)
+        for mouse in mice
+        for day in range(1 + (split_region(mouse.regions[0])[0] == _WEAKEST))
+    )

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from iblnm_core.demo.camera import GCAMP, ISOSBESTIC
 from iblnm_core.demo.plan import SessionPlan
-from iblnm_core.demo.presets import RULER_SEED, ruler_plans
+from iblnm_core.demo.presets import RULER_SEED, ruler_hour_plans, ruler_plans
+from iblnm_core.demo.recording import cut_recording
 from iblnm_core.demo.recovery_behaviour import (
     BehaviourRecovered,
     block_statistics,
@@ -19,6 +19,7 @@ from iblnm_core.demo.recovery_behaviour import (
     timing_statistics,
 )
 from iblnm_core.demo.recovery_curves import curve_statistics
+from iblnm_core.demo.recovery_encoding import encoding_statistics, recover_encoding
 from iblnm_core.demo.recovery_inference import InferenceRecovered, inference_statistics, recover_inference
 from iblnm_core.demo.recovery_models import (
     artefact_statistics,
@@ -36,7 +37,6 @@ from iblnm_core.demo.statistic import Statistic
 from iblnm_core.demo.truth import MAGNITUDES, response_magnitudes, session_truth, trial_frame
 from iblnm_core.parameters import PRESETS, Parameters
 from iblnm_core.session.bleaching import fit_bleaching
-from iblnm_core.session.photometry import Band, Recording, restrict_to_session
 from iblnm_core.session.preprocessing import preprocess
 from iblnm_core.storage.atomic import write_bytes
 from iblnm_core.workers import results_of
@@ -113,7 +113,7 @@ def recover_recordings(
         See `Recovered`.
     """
     truth = session_truth(session.plan, seed)
-    recording = _cut_recording(session, parameters)
+    recording = cut_recording(session, parameters)
     trials = trial_frame(session)
     rows, amplitudes = [], []
     for place in range(len(session.rois)):
@@ -133,20 +133,6 @@ def recover_recordings(
     )
     amplitude_rows = pd.concat(amplitudes, ignore_index=True)
     return recordings, amplitude_rows.merge(recordings[["eid", "fiber_idx", "target_NM"]], on=["eid", "fiber_idx"])
-
-
-def _cut_recording(session: SimulatedSession, parameters: Parameters) -> Recording:
-    """Return the recording as the extraction has it, cut to the session."""
-    frames = session.frames
-    values = np.column_stack([roi.counts for roi in session.rois.values()])
-    bands = {}
-    for name, led in ((parameters.photometry.signal_band, GCAMP), (parameters.photometry.reference_band, ISOSBESTIC)):
-        mask = (frames.led_states == led) & frames.valid
-        bands[name] = Band(frames.times[mask], values[mask])
-    trials = session.behaviour.trials
-    intervals = pd.DataFrame({"intervals_0": trials.start, "intervals_1": trials.end})
-    recording = Recording(tuple(session.rois), session.plan.subject.regions, bands, 0, 0)
-    return restrict_to_session(recording, intervals, parameters.photometry)
 
 
 def _with_found(planted: pd.DataFrame, times: np.ndarray, values: np.ndarray, trials: pd.DataFrame) -> pd.DataFrame:
@@ -332,6 +318,10 @@ def write_page(target: Path, *, workers: int) -> None:
     recovered = recover(ruler_plans(), RULER_SEED, workers=workers, progress=tell)
     sys.stderr.write("; models ...")
     found = statistics(recovered) | model_statistics(recover_models(recovered, RULER_SEED))
+    sys.stderr.write(" task encoding ...")
+    frame = cohort_frame(recovered.recordings, recovered.amplitudes, recovered.behaviour.regressors, "r2", "unbiased")
+    encoding = recover_encoding(frame, recovered.recordings, ruler_hour_plans(), RULER_SEED, workers=workers)
+    found |= encoding_statistics(encoding)
     write_bytes(target, page(found, len(recovered.recordings)).encode())
     holds = [s.holds for rows in found.values() for s in rows]
     sys.stderr.write(f"\n{target}: {sum(holds)} of {len(holds)} statistics hold\n")

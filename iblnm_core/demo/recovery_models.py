@@ -1,6 +1,6 @@
 """Planted against recovered, mixed models of the responses of the ruler cohort: the task, and reaction times."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -14,7 +14,7 @@ from iblnm_core.analyses.movement import movement_loso, timing_slopes
 from iblnm_core.analyses.task_lmm import fit_task_models
 from iblnm_core.demo.behaviour import CONTRASTS, MIDDLE_RANK
 from iblnm_core.demo.effects import REACTION_TIME_SLOPE
-from iblnm_core.demo.statistic import LEAST_P, Statistic, joint_p_value, largest_share, least_coverage
+from iblnm_core.demo.statistic import LEAST_P, Statistic, joint_p_value, largest_share, least_coverage, listed
 from iblnm_core.demo.truth import effect_table
 from iblnm_core.parameters import PRESETS
 
@@ -31,13 +31,14 @@ _STATES = (
     ("w_session_feedback", "feedback", "reward", "feedbackType"),
 )
 """What the state of a session adds, to the effect of what on which event, and the variable of the trials."""
-_PLANTED_ROWS = (
+PLANTED_ROWS = (
     ("stimOn", "contrast", "rank of the contrast, stimulus"),
     ("stimOn", "side", "side, stimulus"),
     ("stimOn", "contrast:side", "rank of the contrast x side, stimulus"),
     ("feedback", "reward", "reward, feedback"),
     ("feedback", "contrast:reward", "rank of the contrast x reward, feedback"),
 )
+"""Event, term and title of what gains are made of."""
 _OVERLAPPED_ROWS = (
     ("contrast", "rank of the contrast, feedback"),
     ("side", "side, feedback"),
@@ -103,7 +104,7 @@ def recover_effects(frame: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFra
     fits = {name: _coefficients(frame.assign(response=frame[column])) for name, column in columns.items()}
     others = pd.DataFrame({name: table.set_index(_TERM)["Coef."] for name, table in fits.items()})
     effects = _coefficients(frame).merge(others.reset_index(), on=_TERM)
-    effects = effects.merge(_planted_effects(frame, recordings), on=_TERM, how="left")
+    effects = effects.merge(planted_effects(frame, recordings), on=_TERM, how="left")
     return effects.assign(is_zero=_is_zero(effects, recordings))
 
 
@@ -111,8 +112,21 @@ def _coefficients(frame: pd.DataFrame) -> pd.DataFrame:
     return fit_task_models(frame, coding=CODING, levels=LEVELS).tables.coefficients
 
 
-def _planted_effects(frame: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
-    """Return what was planted as the models have it: with the states of these sessions, and with the contrast centred."""
+def planted_effects(frame: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
+    """Return what was planted as the models have it: with the states of these sessions, and with the contrast centred.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        See `cohort_frame`.
+    recordings : DataFrame
+        See `recover_effects`.
+
+    Returns
+    -------
+    DataFrame
+        target_NM, event, term, planted.
+    """
     table = effect_table()
     labelled = table.assign(
         event=table["event"].str.removesuffix("_times"),
@@ -225,7 +239,7 @@ def effect_statistics(effects: pd.DataFrame) -> list[Statistic]:
     """
     return [
         _agreement(effects),
-        *(_of_term(effects, event, term, title) for event, term, title in _PLANTED_ROWS),
+        *(_of_term(effects, event, term, title) for event, term, title in PLANTED_ROWS),
         _zeros(effects),
         *(_overlapped(effects, term, title) for term, title in _OVERLAPPED_ROWS),
     ]
@@ -256,8 +270,8 @@ def _of_term(effects: pd.DataFrame, event: str, term: str, title: str) -> Statis
     bias = float((rows["Coef."] - rows["planted"]).mean())
     return Statistic(
         title,
-        _listed(rows, "planted"),
-        f"{_listed(rows, 'Coef.')}; error {bias:+.3f}, SE {rows['Std.Err.'].mean():.3f}; p = {p_value:.3f}",
+        listed(rows, "planted"),
+        f"{listed(rows, 'Coef.')}; error {bias:+.3f}, SE {rows['Std.Err.'].mean():.3f}; p = {p_value:.3f}",
         _JOINTLY,
         p_value >= LEAST_P,
     )
@@ -278,8 +292,8 @@ def _zeros(effects: pd.DataFrame) -> Statistic:
 
 def _overlapped(effects: pd.DataFrame, term: str, title: str) -> Statistic:
     rows = effects[(effects["event"] == "feedback") & (effects["term"] == term)]
-    found = f"{_listed(rows, 'Coef.')}; noise-free {_listed(rows, 'noise_free')}"
-    return Statistic(title, _listed(rows, "planted"), found, "reported: responses overlap", holds=True)
+    found = f"{listed(rows, 'Coef.')}; noise-free {listed(rows, 'noise_free')}"
+    return Statistic(title, listed(rows, "planted"), found, "reported: responses overlap", holds=True)
 
 
 def artefact_statistics(errors: pd.DataFrame) -> list[Statistic]:
@@ -331,7 +345,7 @@ def _of_gains(rows: pd.DataFrame) -> Statistic:
     return Statistic(
         "slope over log10 reaction time, planted gains",
         f"{REACTION_TIME_SLOPE:.2f}",
-        f"{_listed(rows, 'gain')}; p = {p_value:.3f}",
+        f"{listed(rows, 'gain')}; p = {p_value:.3f}",
         _JOINTLY,
         p_value >= LEAST_P,
     )
@@ -341,8 +355,8 @@ def _of_magnitudes(rows: pd.DataFrame) -> Statistic:
     p_value = joint_p_value((rows["response"] - rows["noise_free"]) / rows["response_error"])
     return Statistic(
         "slope over log10 reaction time, R1",
-        f"noise-free {_listed(rows, 'noise_free')}",
-        f"{_listed(rows, 'response')}; SE {rows['response_error'].mean():.2f}; p = {p_value:.3f}",
+        f"noise-free {listed(rows, 'noise_free')}",
+        f"{listed(rows, 'response')}; SE {rows['response_error'].mean():.2f}; p = {p_value:.3f}",
         f"{_JOINTLY}, each 3 SE below 0",
         p_value >= LEAST_P and _is_below_zero(rows),
     )
@@ -352,8 +366,8 @@ def _shallower(rows: pd.DataFrame) -> Statistic:
     error = float((rows["response"] - rows["noise_free"]).mean())
     return Statistic(
         "slope over log10 reaction time, R2",
-        f"noise-free {_listed(rows, 'noise_free')}",
-        f"{_listed(rows, 'response')}; SE {rows['response_error'].mean():.2f}; error {error:+.2f}",
+        f"noise-free {listed(rows, 'noise_free')}",
+        f"{listed(rows, 'response')}; SE {rows['response_error'].mean():.2f}; error {error:+.2f}",
         "each 3 SE below 0; size reported: artefact that is left",
         _is_below_zero(rows),
     )
@@ -368,16 +382,7 @@ def _added(rows: pd.DataFrame, name: str) -> Statistic:
     return Statistic(
         f"R² that reaction time adds in mice left out, {name}",
         "above 0",
-        f"{_listed(rows, 'added', 3)}; above 0 in {better} of {mice} mice",
+        f"{listed(rows, 'added', 3)}; above 0 in {better} of {mice} mice",
         "mean of each target above 0",
         bool((rows["added"] > 0).all()),
-    )
-
-
-def _listed(rows: pd.DataFrame, column: str, decimals: int = 2) -> str:
-    """Return the value of every target."""
-    ordered: Sequence[tuple[str, float]] = sorted(zip(rows["target_NM"], rows[column], strict=True))
-    # what rounds to zero has no sign
-    return ", ".join(
-        f"{target.partition('-')[0]} {round(value, decimals) + 0.0:.{decimals}f}" for target, value in ordered
     )

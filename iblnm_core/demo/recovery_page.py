@@ -126,17 +126,53 @@ in both, as the noise-free vectors show.
 """
 
 
+_ENCODING = """
+## Task encoding
+
+### Coefficients of single recordings
+
+The [model of a recording](methods/task_encoding.md#model-of-a-recording) is fitted to the R2 magnitudes of every recording, unbiased block (about 60 trials).
+The means over the recordings of a target are held against the same planted effects as the task model above; SE is that over recordings.
+
+{coefficients}
+
+### Kernels
+
+The [encoding model](methods/encoding_model.md) with the preset's kernels, one more session of an hour of each mouse, two in LC: its responses are the smallest
+against the noise, and one hour of each mouse, or the eight sessions of twelve minutes, left the r of its stimulus at 0.95 in this cohort. Kernels are means over mice, *shape* is the correlation with the planted kernel over all lags. The kernel
+of reward is that of feedback in correct trials less that in wrong ones. What is planted of a predictor, in z, is its gain times the root
+mean square of its values over trials. A predictor that explains nothing makes predictions of data left out a little worse, so its ΔR² is below 0.
+
+{kernels}
+
+LC has no predictor planted with so much. The size of the kernel of the stimulus is not that of its gain: 0.2 s lie between stimulus and first movement, and only the spread of reaction times
+tells one response from the other. Smaller predictors are contrast, side and their product, reaction times, movements, and contrast at feedback. Even where a real effect
+is planted, ΔR² is often 0 or less: **an hour of each mouse is not enough to say by ΔR² that an effect is not there**.
+
+### Canonical correlation
+
+Simulated cohorts for the [canonical correlation](methods/task_encoding.md#canonical-correlation): six coefficients and four behaviours, three sessions of each mouse. A hidden
+variable has a part in two coefficients and one behaviour, or none does; 19 permutations, so that p-values are multiples of 1/20. *Mice differ*: coefficients and
+behaviours of the sessions of a mouse are alike (noise of 0.3 of the spread of mice), but have nothing to do with each other.
+
+{cca}
+
+In cohorts of few recordings the correlation itself comes out too large, as weights are fitted to noise too. Where mice differ, only exchanging mice
+keeps what it promises: **`p_session` is anti-conservative then, `p_subject` is the one to report.**
+"""
+
+
 def page(found: Mapping[str, Sequence[Statistic]], n_recordings: int) -> str:
-    """Return the page of all comparisons, markdown; without the section on models where these are not among them.
+    """Return the page of all comparisons, markdown; without the sections on models and on encoding where these are not among them.
 
     Parameters
     ----------
     found : mapping of str to sequence of Statistic
-        See `recovery.statistics` and `recovery.model_statistics`.
+        See `recovery.statistics`, `recovery.model_statistics` and `recovery_encoding.encoding_statistics`.
     n_recordings : int
     """
     tables = {name: _table(rows) for name, rows in found.items()}
-    text = _PAGE + _MODELS if "effects" in found else _PAGE
+    text = _PAGE + (_MODELS if "effects" in found else "") + (_ENCODING if "coefficients" in found else "")
     return text.format(seed=RULER_SEED, n=n_recordings, n_simulated=SIMULATED_FITS, **tables)
 
 

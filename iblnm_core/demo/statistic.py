@@ -1,8 +1,10 @@
 """One comparison of planted and recovered, and how sure it is. Nothing is measured here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 
@@ -56,3 +58,20 @@ def joint_p_value(deviations: ArrayLike) -> float:
 
     values = np.asarray(deviations, dtype=np.float64)
     return float(chi2.sf(values @ values, len(values)))
+
+
+def listed(rows: pd.DataFrame, column: str, decimals: int = 2) -> str:
+    """Return the value of every target as it is printed.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        target_NM, and the column; one row per target.
+    column : str
+    decimals : int
+    """
+    ordered: Sequence[tuple[str, float]] = sorted(zip(rows["target_NM"], rows[column], strict=True))
+    # what rounds to zero has no sign
+    return ", ".join(
+        f"{target.partition('-')[0]} {round(value, decimals) + 0.0:.{decimals}f}" for target, value in ordered
+    )

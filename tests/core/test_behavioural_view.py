@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests_support.task_encoding import simulated_recordings
 
 from iblnm_core.analyses.behavioural_view import LATERALISED, PSYCHOMETRICS, behavioural_view
 from iblnm_core.analyses.session_glm import RECORDING_LEVELS
+from iblnm_core.demo.simulated_cohorts import simulated_recordings
 from iblnm_core.errors import MissingPrerequisite
 
 

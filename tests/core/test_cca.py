@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests_support.task_encoding import indexed, simulated_recordings
 
 from iblnm_core.analyses.behavioural_view import LATERALISED
 from iblnm_core.analyses.cca import View, canonical_correlations, canonical_pair, cosine, pearson, variance_extracted
@@ -21,6 +20,7 @@ from iblnm_core.analyses.cca_permutation import (
 from iblnm_core.analyses.cca_ridge import RIDGES, best_held_out, choose_ridge, subject_folds
 from iblnm_core.analyses.cohort_cca import cohort_cca
 from iblnm_core.analyses.session_glm import TERMS
+from iblnm_core.demo.simulated_cohorts import correlated_views, indexed, simulated_recordings, views_of_mice
 from iblnm_core.errors import UnknownOption
 
 COHORTS = {"DR-5HT": (24, 1, 1.0), "LC-NE": (20, 2, 1.0), "VTA-DA": (30, 3, 1.5)}
@@ -42,12 +42,7 @@ WEIGHTS = {
 
 
 def _values(n, seed, load):
-    random = np.random.default_rng(seed)
-    z, x, y = random.standard_normal(n), random.standard_normal((n, 6)), random.standard_normal((n, 4))
-    x[:, 0] += load * z
-    x[:, 3] += 0.5 * load * z
-    y[:, 1] += load * z
-    return x, y
+    return correlated_views(np.random.default_rng(seed), n, load)
 
 
 def _views(cohort):
@@ -348,9 +343,7 @@ def test_without_correlation_p_values_are_uniform(variant, repeats, n_permutatio
 def test_mice_that_differ_need_the_exchange_of_mice():
     values = {}
     for place in range(100):
-        random = np.random.default_rng(place)
-        of_mice = np.repeat(random.normal(size=(12, 10)), 3, axis=0) + 0.3 * random.normal(size=(36, 10))
-        values[f"{place:03d}"] = of_mice[:, :6], of_mice[:, 6:]
+        values[f"{place:03d}"] = views_of_mice(np.random.default_rng(place), 12)
     summary = _tables(values, n_permutations=99).summary
     assert (summary["p_session"] < 0.05).mean() > 0.5
     assert 0.005 < (summary["p_subject"] < 0.05).mean() < 0.12

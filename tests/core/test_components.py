@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests_support.task_encoding import indexed, simulated_recordings
 
 from iblnm_core.analyses.components import (
     VARIANTS,
@@ -18,6 +17,7 @@ from iblnm_core.analyses.components import (
     subject_means,
 )
 from iblnm_core.analyses.session_glm import TERMS
+from iblnm_core.demo.simulated_cohorts import indexed, simulated_recordings
 
 TARGETS = np.array(["VTA-DA"] * 8 + ["LC-NE"] * 4)
 SUBJECTS = list("AAABBCCDEEFF")

@@ -6,14 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import hstack
-from tests_support.encoding_model import (
-    PLANTED_BLOCKS,
-    hour_recordings,
-    kernel_of,
-    planted_gain,
-    similarity,
-)
+from tests_support.encoding_model import PLANTED_BLOCKS, hour_recordings, similarity
 
+from iblnm_core.demo.planted_kernels import kernel_of, planted_gain
 from iblnm_core.encoding.design import ContinuousRegressor, event_train, lagged
 from iblnm_core.encoding.grid import TimeGrid
 from iblnm_core.encoding.model import fit_encoding_model

@@ -6,11 +6,12 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests_support.task_encoding import LEVELS, simulated_recordings, simulated_trials
+from tests_support.task_encoding import LEVELS, simulated_trials
 
 from iblnm_core.analyses.coding import code_contrast
 from iblnm_core.analyses.least_squares import fit_with_and_without
 from iblnm_core.analyses.session_glm import RECORDING_LEVELS, TERMS, coefficient_matrix, session_glm
+from iblnm_core.demo.simulated_cohorts import simulated_recordings
 from iblnm_core.errors import MissingPrerequisite, UnitError, UnknownOption
 
 WORKED = {

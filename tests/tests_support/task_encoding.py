@@ -1,26 +1,9 @@
-"""Simulated recordings, trials and behaviour for the analyses of what recordings code."""
+"""Simulated trials for the analyses of what recordings code."""
 
 import numpy as np
 import pandas as pd
 
 LEVELS = (0.0, 6.25, 12.5, 25.0, 100.0)
-RECORDING_INDEX = ["eid", "target_NM", "fiber_idx", "subject"]
-
-
-def simulated_recordings(n, targets=("DR-5HT", "LC-NE", "VTA-DA"), per_mouse=3):
-    """Return recordings, one session each, `per_mouse` sessions of each mouse, mice of one target each."""
-    mice = np.arange(n) // per_mouse
-    return pd.DataFrame(
-        {
-            "eid": [f"e{i:04d}" for i in range(n)],
-            "fiber_idx": 0,
-            "subject": [f"m{mouse:03d}" for mouse in mice],
-            "session_type": "biased",
-            "target_NM": [targets[mouse % len(targets)] for mouse in mice],
-            "brain_region": [targets[mouse % len(targets)].partition("-")[0] for mouse in mice],
-            "hemisphere": ["lr"[i % 2] for i in range(n)],
-        }
-    )
 
 
 def simulated_trials(recordings, n_trials, seed, events=("stimOn",), effects=None):
@@ -48,8 +31,3 @@ def simulated_trials(recordings, n_trials, seed, events=("stimOn",), effects=Non
         c, s, w = np.searchsorted(LEVELS, contrast), np.where(side == "contra", 0.5, -0.5), reward / 2
         frame["response"] += np.column_stack([c, s, w, c * s, c * w, s * w]) @ np.asarray(effects)
     return frame
-
-
-def indexed(values, keys, columns):
-    """Return values of recordings as a matrix of coefficients or behaviour."""
-    return pd.DataFrame(values, columns=list(columns), index=pd.MultiIndex.from_frame(keys[RECORDING_INDEX]))
