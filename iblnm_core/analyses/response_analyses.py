@@ -41,6 +41,8 @@ from iblnm_core.schemas.results import RESULTS
 _FRAME = "modelling_frame"
 _MODEL = ("target_NM", "event", "subject", "contrast", "side", "feedbackType", "response")
 _MOVEMENT = ("choice_side", "log_reaction_time", "peak_velocity")
+_MODELLED_EVENTS = ("stimOn", "feedback")
+"""Responses to the movement lie between the two, and hold parts of both."""
 _OF_RECORDING = ("eid", "fiber_idx", "brain_region", "trial")
 
 
@@ -123,7 +125,9 @@ def _model_families(tables: Tables, parameters: Parameters) -> Tables:
 
 
 def _coded(tables: Tables, parameters: Parameters) -> list[CodedRecording]:
-    return code_recordings(tables[_FRAME], parameters.analyses.contrast_coding, parameters.analyses.contrasts)
+    frame = tables[_FRAME]
+    rows = frame[frame["event"].isin(_MODELLED_EVENTS)]
+    return code_recordings(rows, parameters.analyses.contrast_coding, parameters.analyses.contrasts)
 
 
 def _drop_one(tables: Tables, parameters: Parameters) -> Tables:
