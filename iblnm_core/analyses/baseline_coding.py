@@ -113,7 +113,8 @@ def prepare_arrays(trials: Mapping[str, Array], minimum_reaction_time_s: float =
     ValueError
         When no trial is left, or the baseline of those left does not vary.
     """
-    kept = np.flatnonzero((trials["choice"] != 0) & (trials["reaction_time"] >= minimum_reaction_time_s))
+    chosen = np.isfinite(trials["choice"]) & (trials["choice"] != 0)
+    kept = np.flatnonzero(chosen & (trials["reaction_time"] >= minimum_reaction_time_s))
     if not len(kept):
         raise ValueError(
             f"none of {len(trials['choice'])} trials has a choice and a reaction time of {minimum_reaction_time_s:g} s"

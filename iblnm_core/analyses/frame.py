@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from iblnm_core.analyses.coding import choice_side, relative_contrast, stimulus_side
+from iblnm_core.analyses.places import row_places
 from iblnm_core.parameters import ModellingParameters
 from iblnm_core.schemas import MODELLING_FRAME, TRIAL_REGRESSORS
 from iblnm_core.session.blocks import UNBIASED
@@ -65,24 +66,31 @@ def modelling_frame(
     sessions = pd.Index(recordings["eid"].unique())
     usable = np.flatnonzero(usable_trials(regressors, parameters))
     # rows are found by number, not merged: a frame of millions of rows is gathered once, column by column
-    recording = _places(sessions, recordings, "fiber_idx", responses)
-    trial = _places(sessions, regressors.iloc[usable], "trial", responses)
+    recording = row_places(sessions, recordings, "fiber_idx", responses)
+    trial = row_places(sessions, regressors.iloc[usable], "trial", responses)
     kept = np.flatnonzero((recording >= 0) & (trial >= 0) & responses["response_early"].notna().to_numpy())
     found = {
         **_taken(responses, ("eid", "fiber_idx", "event", "trial"), kept),
         **_taken(recordings, ("subject", "session_type", "target_NM", "brain_region", "hemisphere"), recording[kept]),
         **_taken(regressors, TRIAL_REGRESSORS.column_names[2:], usable[trial[kept]]),
     }
+    found["event"] = _without_suffix(found["event"])
+    found["response"] = responses["response_early"].to_numpy()[kept]
     rows = pd.DataFrame(found, copy=False)
-    rows["event"] = rows["event"].str.removesuffix("_times")
-    rows["response"] = responses["response_early"].to_numpy()[kept]
     hemisphere = known_hemisphere(rows["hemisphere"], parameters)
-    rows["side"] = stimulus_side(rows["stim_side"], hemisphere)
-    rows["choice_side"] = choice_side(rows["choice"], hemisphere)
-    rows["relative_contrast"] = relative_contrast(rows["signed_contrast"], hemisphere)
-    for name, timing in LOGARITHMS.items():
-        rows[name] = _log10(rows[timing])
-    return rows[MODELLING_FRAME.column_names]
+    found["side"] = stimulus_side(rows["stim_side"], hemisphere).to_numpy()
+    found["choice_side"] = choice_side(rows["choice"], hemisphere).to_numpy()
+    found["relative_contrast"] = relative_contrast(rows["signed_contrast"], hemisphere).to_numpy()
+    found |= {name: _log10(rows[timing]) for name, timing in LOGARITHMS.items()}
+    # every column is there once
+    return pd.DataFrame({name: found[name] for name in MODELLING_FRAME.column_names}, copy=False)
+
+
+def _without_suffix(events: NDArray[Any]) -> NDArray[Any]:
+    """Return the labels of events, of which there are few among many rows."""
+    codes, names = pd.factorize(events)
+    labels = np.array([str(name).removesuffix("_times") for name in names], dtype=object)
+    return labels[codes]
 
 
 def known_hemisphere(hemisphere: "pd.Series[str]", parameters: ModellingParameters) -> "pd.Series[str]":
@@ -97,16 +105,6 @@ def known_hemisphere(hemisphere: "pd.Series[str]", parameters: ModellingParamete
     if parameters.unknown_hemisphere == "left":
         return hemisphere.where(hemisphere.isin(["l", "r"]), "l")
     return hemisphere
-
-
-def _places(sessions: pd.Index, table: pd.DataFrame, key: str, rows: pd.DataFrame) -> NDArray[np.intp]:
-    """Return, for each of some rows, the place of its session and key in a table; -1 where the table has none."""
-    span = 1 + max((int(part[key].max()) for part in (table, rows) if len(part)), default=0)
-    in_table, in_rows = (sessions.get_indexer(pd.Index(part["eid"])) for part in (table, rows))
-    known = np.flatnonzero(in_table >= 0)
-    numbers = pd.Index(in_table[known] * span + table[key].to_numpy()[known])
-    places = numbers.get_indexer(np.where(in_rows >= 0, in_rows * span + rows[key].to_numpy(), -1))
-    return np.where(places >= 0, known[places], -1) if len(known) else places
 
 
 def _taken(table: pd.DataFrame, names: Sequence[str], places: NDArray[np.intp]) -> dict[str, NDArray[Any]]:

@@ -79,7 +79,7 @@ def complete_rows(
         Contrasts, percent; trials with another one are left out.
     """
     columns = ["subject", *needed]
-    known = {name: (rows[name].notna() & ~rows[name].isin([np.inf, -np.inf])).to_numpy(np.bool_) for name in columns}
+    known = {name: _is_known(rows[name]) for name in columns}
     if levels is not None:
         known["contrast"] = rows["contrast"].isin(levels).to_numpy(np.bool_)
     complete: NDArray[np.bool_] = np.all(list(known.values()), axis=0)
@@ -98,6 +98,12 @@ def complete_rows(
     elif np.ptp(usable[varying].to_numpy(np.float64)) == 0:
         obstacle = Status.CONSTANT_RESPONSE
     return Trials(usable, obstacle, detail)
+
+
+def _is_known(values: "pd.Series[Any]") -> NDArray[np.bool_]:
+    if values.dtype.kind == "f":
+        return np.isfinite(values.to_numpy(np.float64))
+    return values.notna().to_numpy(np.bool_)
 
 
 def analysed(

@@ -84,7 +84,9 @@ def _plain_newton(ones: Array, filled: Array, known: Bools) -> tuple[Array, Arra
         likelihood = np.vecdot(estimate.T, (observed - [n_known, total]).T) - np.log(inverse).sum(axis=1) + unknown
         likelihood += np.vecdot(step.T, (observed - expected).T) / 2
         chance = n_ones * np.log(share) + (n_known - n_ones) * np.log1p(-share)
-        arrived &= n_known >= FEWEST_ROWS
+        # steps tell nothing where the predictor hardly varies
+        level, tilt, square = curvature
+        arrived &= (n_known >= FEWEST_ROWS) & (level * square - tilt**2 > _VARIES * level * square)
         return np.where(arrived, estimate[1] + step[1], np.nan), np.where(arrived, 1 - likelihood / chance, np.nan)
 
 

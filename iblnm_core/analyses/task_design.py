@@ -136,7 +136,9 @@ def task_groups(trials: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]
         When one of them is not there.
     """
     require(trials, ("target_NM", "event"))
-    labels = trials["event"].map(event_label)
+    # few events among many rows
+    codes, names = pd.factorize(trials["event"])
+    labels = pd.Series(np.array([*map(event_label, names), None], dtype=object)[codes], index=trials.index)
     groups = {(str(key[0]), str(key[1])): rows for key, rows in trials.groupby(["target_NM", labels], observed=True)}
     for target, event in sorted(groups, key=_in_order):
         yield target, event, groups[target, event]

@@ -67,6 +67,7 @@ def mean_traces(traces: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
     """
     identity = ["subject", "target_NM", "brain_region"]
     rows = traces.merge(recordings[["eid", "fiber_idx", *identity]], on=["eid", "fiber_idx"], how="inner")
+    rows["event"] = rows["event"].str.removesuffix("_times")
     lengths = rows["response"].map(len).to_numpy(np.int64)
     sample = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     keys: Sequence[str] = ("eid", "fiber_idx", *identity, "event", "contrast", "feedbackType", "n_trials")
@@ -75,6 +76,4 @@ def mean_traces(traces: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
     response = np.concatenate([np.empty(0), *rows["response"]])
     # counted from the first sample in whole steps, so that 0 is 0
     time = (np.round(start * rate) + sample) / rate
-    table = pd.DataFrame({**long, "time": time, "response": response})
-    table["event"] = table["event"].str.removesuffix("_times")
-    return table
+    return pd.DataFrame({**long, "time": time, "response": response})

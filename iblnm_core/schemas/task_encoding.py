@@ -138,19 +138,24 @@ CCA_SUMMARY = _table(
         Column("n_features_x", "integer", "coefficients that vary"),
         Column("n_features_y", "integer", "psychometric parameters that vary"),
         Column("low_n", "truth", "fewer than three recordings per feature: noise alone correlates highly"),
-        Column("correlation", "number", "of the two scores, in the sample"),
+        Column("correlation", "number", "of the two scores, in the sample", nullable=True),
         Column("held_out_correlation", "number", "of mice left out; ridge only", nullable=True),
-        Column("p_session", "number", "when sessions swap their behaviour; too small where mice differ"),
-        Column("q_session", "number", "false discovery rate over all rows, of p_session"),
+        Column("p_session", "number", "when sessions swap their behaviour; too small where mice differ", nullable=True),
+        Column("q_session", "number", "false discovery rate over all rows, of p_session", nullable=True),
         Column("p_subject", "number", "when mice do; null where none can", nullable=True),
         Column("n_exchangeable_sessions", "integer", "sessions that can swap", "sessions"),
         Column("n_exchangeable_subjects", "integer", "mice that can swap", "mice"),
         Column("n_permutations", "integer", "permutations behind each p"),
         Column("seed", "integer", "of the permutations; follows from the seed, event and target"),
-        Column("x_variance_extracted", "number", "share of the variance of coefficients that their score carries"),
-        Column("y_variance_extracted", "number", "the same of behaviour"),
-        Column("lambda_x", "number", "penalty on the coefficients' weights"),
-        Column("lambda_y", "number", "penalty on the weights of behaviour"),
+        Column(
+            "x_variance_extracted",
+            "number",
+            "share of the variance of coefficients that their score carries",
+            nullable=True,
+        ),
+        Column("y_variance_extracted", "number", "the same of behaviour", nullable=True),
+        Column("lambda_x", "number", "penalty on the coefficients' weights", nullable=True),
+        Column("lambda_y", "number", "penalty on the weights of behaviour", nullable=True),
     ),
 )
 
@@ -164,7 +169,7 @@ CCA_WEIGHTS = _table(
         _VARIANT,
         Column("view", "text", "neural or behavioral"),
         Column("feature", "text", "term of the model, or psychometric parameter"),
-        Column("weight", "number", "per standard deviation; of unit length, aligned over targets"),
+        Column("weight", "number", "per standard deviation; of unit length, aligned over targets", nullable=True),
     ),
 )
 
@@ -179,8 +184,8 @@ CCA_SCORES = _table(
         _SUBJECT,
         _EVENT,
         _VARIANT,
-        Column("x_score", "number", "of the coefficients"),
-        Column("y_score", "number", "of behaviour"),
+        Column("x_score", "number", "of the coefficients", nullable=True),
+        Column("y_score", "number", "of behaviour", nullable=True),
     ),
 )
 
@@ -193,7 +198,7 @@ CCA_CROSS_PROJECTION = _table(
         _VARIANT,
         Column("data_target", "text", "whose recordings"),
         Column("weight_target", "text", "whose weights"),
-        Column("correlation", "number", "of the two scores"),
+        Column("correlation", "number", "of the two scores", nullable=True),
     ),
 )
 
@@ -206,8 +211,8 @@ CCA_WEIGHT_SIMILARITY = _table(
         _VARIANT,
         Column("target_a", "text", "first target"),
         Column("target_b", "text", "second target"),
-        Column("neural_cosine", "number", "of the weights of coefficients"),
-        Column("behavioral_cosine", "number", "of the weights of behaviour"),
+        Column("neural_cosine", "number", "of the weights of coefficients", nullable=True),
+        Column("behavioral_cosine", "number", "of the weights of behaviour", nullable=True),
     ),
 )
 

@@ -122,6 +122,29 @@ def test_degenerate_regressions_have_no_values():
     assert np.isnan(line_statistics(np.ones(6), x[None])[1]).all()
 
 
+@pytest.mark.parametrize("value", [2.3, -0.1, 1e-5, 1e5])
+def test_constants_have_no_slope_whatever_rounding_makes_of_them(value):
+    for n_rows in range(3, 120):
+        outcome = np.arange(n_rows) % 3 == 0
+        constant = np.full((1, n_rows), value)
+        assert np.isnan(logit_statistics(outcome.astype(float), constant)).all()
+        assert np.isnan(line_statistics(np.arange(n_rows) * 0.7, constant)).all()
+        assert np.isnan(line_statistics(constant[0], np.arange(n_rows)[None] * 0.7)).all()
+
+
+def test_predictors_far_from_zero_are_fitted_like_others():
+    random = np.random.default_rng(0)
+    predictors, outcome = random.normal(size=(3, 80)), random.choice([0.0, 1.0], 80)
+    for found, shifted in zip(
+        logit_statistics(outcome, predictors), logit_statistics(outcome, predictors + 1e4), strict=True
+    ):
+        np.testing.assert_allclose(shifted, found, rtol=1e-5)
+    for found, shifted in zip(
+        line_statistics(outcome, predictors), line_statistics(outcome, predictors + 1e4), strict=True
+    ):
+        np.testing.assert_allclose(shifted, found, rtol=1e-8)
+
+
 def test_outcomes_that_hardly_overlap_are_still_fitted():
     x = np.concatenate([np.linspace(-3, 0.001, 40), np.linspace(0, 3, 40)])
     [slope], [r2] = logit_statistics(np.repeat([0.0, 1.0], 40), x[None] * 50)

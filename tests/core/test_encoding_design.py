@@ -246,7 +246,7 @@ def test_a_block_that_means_nothing_is_refused(block):
 def test_the_default_design(trials):
     design = build_design(GRID, trials, {}, "l", PARAMETERS)
     assert design.n_features == 550
-    assert design.events.shape == (200, 600)
+    assert design.events.shape == (200, 550)
     assert [block.name for block in design.blocks] == list(PARAMETERS.blocks)
     first = design.blocks[0].kernel
     np.testing.assert_allclose(first["lag_s"], np.arange(-2.5, 2.45, 0.1), atol=1e-12)
