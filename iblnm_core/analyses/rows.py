@@ -102,8 +102,10 @@ def complete_rows(
 
 def _is_known(values: "pd.Series[Any]") -> NDArray[np.bool_]:
     if values.dtype.kind == "f":
-        return np.isfinite(values.to_numpy(np.float64))
-    return values.notna().to_numpy(np.bool_)
+        finite: NDArray[np.bool_] = np.isfinite(values.to_numpy(np.float64))
+        return finite
+    known: NDArray[np.bool_] = values.notna().to_numpy(np.bool_)
+    return known
 
 
 def analysed(
