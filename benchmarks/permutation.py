@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from iblnm_core.analyses.baseline_coding import baseline_coding, prepare_recording
+from iblnm_core.analyses.baseline_coding import baseline_coding
 from iblnm_core.analyses.drop_one import code_recordings, drop_one
 from iblnm_core.analyses.swap_null import mouse_p_values, swap_nulls
 from iblnm_core.analyses.swapped_terms import swapped_delta_r2
@@ -21,6 +21,7 @@ from iblnm_core.analyses.variance_components import standardise, variance_poster
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
+from tests_support.baselines import recording_of  # noqa: E402 - after the path is there
 from tests_support.session_models import LEVELS, r_squared, simulated_frame  # noqa: E402 - after the path is there
 
 RESULTS = Path(__file__).parent / "results" / "permutation.json"
@@ -71,7 +72,7 @@ def baselines(n_targets):
     )
     groups = frame.groupby(["eid", "subject"])
     return [
-        prepare_recording(rows, eid, 0, subject, f"target {place % n_targets}", "region")
+        recording_of(rows, eid, subject, f"target {place % n_targets}")
         for place, ((eid, subject), rows) in enumerate(groups)
     ]
 

@@ -143,5 +143,5 @@ tables_hourly = dg.ScheduleDefinition(
     job_name="collect",
     cron_schedule="30 * * * *",
     execution_timezone="UTC",
-    description="Bring the collected tables and the standing of all sessions up to date.",
+    description="Bring the collected tables, the standing of all sessions and the analyses up to date.",
 )

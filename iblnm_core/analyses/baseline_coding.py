@@ -5,13 +5,14 @@ What the statistics are computed of is prepared here, too: one recording's trial
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from iblnm_core.analyses.outcomes import Status, false_discovery_rate
+from iblnm_core.analyses.outcomes import Outcome, Status, false_discovery_rate, recording_outcome_table
 from iblnm_core.analyses.permutation import ALTERNATIVES, Alternative, add_one_p_value
 from iblnm_core.analyses.simple_regression import FEWEST_ROWS, line_statistics, logit_statistics
 from iblnm_core.errors import UnknownOption
@@ -77,35 +78,15 @@ class BaselineRecording:
     error: str | None = None
 
 
-def prepare_trials(frame: pd.DataFrame, minimum_reaction_time_s: float = 0.05) -> PreparedTrials:
+def prepare_trials(trials: Mapping[str, Array], minimum_reaction_time_s: float = 0.05) -> PreparedTrials:
     """Prepare the trials of a recording: those with a choice, and with a reaction that can be one to the stimulus.
 
     See `docs/methods/session_models.md`.
 
     Parameters
     ----------
-    frame : DataFrame
-        trial, choice, feedbackType, contrast (percent), reaction_time (s), response_time (s), baseline (any unit).
-    minimum_reaction_time_s : float
-
-    Raises
-    ------
-    ValueError
-        When no trial is left, or the baseline of those left does not vary.
-    """
-    ordered = frame.sort_values("trial", kind="stable")
-    return prepare_arrays(
-        {name: ordered[name].to_numpy(np.float64) for name in TRIAL_VARIABLES}, minimum_reaction_time_s
-    )
-
-
-def prepare_arrays(trials: Mapping[str, Array], minimum_reaction_time_s: float = 0.05) -> PreparedTrials:
-    """Prepare the trials of a recording as `prepare_trials` does, from arrays.
-
-    Parameters
-    ----------
     trials : mapping of str to ndarray of float64, (n,)
-        `TRIAL_VARIABLES`, in the order of the trials.
+        `TRIAL_VARIABLES`, in the order of the trials: contrast in percent, times in s, baseline in any unit.
     minimum_reaction_time_s : float
 
     Raises
@@ -144,36 +125,6 @@ def _relative_log(seconds: Array, contrast: Array) -> Array:
     spread = np.sqrt(np.divide(squares, count - 1, out=np.full(len(count), np.nan), where=varies))
     relative[known] = logs / spread[level]
     return relative
-
-
-def prepare_recording(
-    frame: pd.DataFrame,
-    eid: str,
-    fiber_idx: int,
-    subject: str,
-    target_NM: str,
-    brain_region: str,
-    minimum_reaction_time_s: float = 0.05,
-) -> BaselineRecording:
-    """Prepare a recording; what is wrong with it becomes its error.
-
-    See `docs/methods/session_models.md`.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        As in `prepare_trials`.
-    eid : str
-    fiber_idx : int
-    subject, target_NM, brain_region : str
-    minimum_reaction_time_s : float
-    """
-    try:
-        trials = prepare_trials(frame, minimum_reaction_time_s)
-    except (KeyError, ValueError) as error:
-        text = f"prep: {type(error).__name__}: {error}"
-        return BaselineRecording(eid, fiber_idx, subject, target_NM, brain_region, None, text)
-    return BaselineRecording(eid, fiber_idx, subject, target_NM, brain_region, trials)
 
 
 def draw_donors(n_donors: int, n_draws: int, random: np.random.Generator) -> NDArray[np.int64]:
@@ -333,3 +284,29 @@ def _against_donors(
         "p_value_donors": by_donor.p_value,
         **{f"null_{name}": found[drawn] for name, found in of_donors.items()},
     }
+
+
+def baseline_tables(tests: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return tests as tables of results, of the recordings that have one, and of how every recording came out.
+
+    Parameters
+    ----------
+    tests : mapping of str to DataFrame
+        By model, as `baseline_coding` returns them.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        Rows of `baseline_MODEL` for each model, and of `baseline_coding_outcomes`.
+    """
+    results, outcomes = {}, []
+    for model, rows in tests.items():
+        results[f"baseline_{model}"] = rows[rows["status"] == Status.OK].drop(columns=["status", "error"])
+        of_model = partial(Outcome, "baseline_coding", event="stimOn", n_subjects=1, variable=model)
+        came_out = zip(rows["target_NM"], rows["status"], rows["n_trials"], rows["error"], strict=True)
+        found = [
+            of_model(target_NM=target, status=Status(status), n_trials=n_trials, detail=error)
+            for target, status, n_trials, error in came_out
+        ]
+        outcomes.append(recording_outcome_table(rows, found))
+    return {**results, "baseline_coding_outcomes": pd.concat(outcomes, ignore_index=True)}

@@ -10,7 +10,7 @@ from iblnm_core.analyses.baseline_coding import (
     Array,
     BaselineRecording,
     PreparedTrials,
-    prepare_arrays,
+    prepare_trials,
 )
 from iblnm_core.analyses.places import row_places
 from iblnm_core.analyses.rows import require
@@ -82,4 +82,4 @@ def _prepared(target: str | None, trials: Mapping[str, Array], minimum_reaction_
         raise MissingPrerequisite("the recording has no target")
     if not len(trials["baseline"]):
         raise MissingPrerequisite("no response to a stimulus whose trial is known")
-    return prepare_arrays(trials, minimum_reaction_time_s)
+    return prepare_trials(trials, minimum_reaction_time_s)

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from iblnm_core.analyses.outcomes import Outcome, Status, outcome_table
+from iblnm_core.analyses.outcomes import Outcome, Status, recording_outcome_table
 from iblnm_core.analyses.rows import require
 from iblnm_core.analyses.session_glm import RECORDING_LEVELS
 
@@ -92,4 +92,4 @@ def _outcomes(recordings: pd.DataFrame, behaviour: pd.DataFrame, sessions: set[s
             detail = f"no {', '.join(lacking)}"
         status = Status.OK if detail is None else Status.MISSING_INPUT
         rows.append(outcome(target_NM=str(recording.target_NM), status=status, n_trials=0, detail=detail))
-    return pd.concat([recordings[["eid", "fiber_idx", "subject", "brain_region"]], outcome_table(rows)], axis=1)
+    return recording_outcome_table(recordings, rows)

@@ -1,7 +1,7 @@
 """What coefficients of many recordings have in common: principal and independent components, and how targets differ in them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from iblnm_core.analyses.group_tests import TEST_COLUMNS, compare_groups
 from iblnm_core.analyses.outcomes import Outcome, Status, outcome_table
+from iblnm_core.analyses.principal_axes import largest_positive, principal_axes
 from iblnm_core.analyses.session_glm import RECORDING_LEVELS
 
 Array = NDArray[np.float64]
@@ -143,12 +144,11 @@ def principal_components(values: Array, n_components: int = 3, weights: Array | 
     """
     scaled = standardise(values, weights)
     weighted = scaled if weights is None else np.sqrt(weights)[:, None] * scaled
-    _, singular, directions = np.linalg.svd(weighted, full_matrices=False)
-    kept = min(n_components, rank(singular))
-    variance = singular**2
-    loadings = directions[:kept]
+    axes, lengths = principal_axes(weighted)
+    kept = min(n_components, rank(lengths))
+    variance = lengths**2
     ratio = variance[:kept] / variance.sum() if kept else variance[:0]
-    return _signed(Decomposition(loadings, scaled @ loadings.T, ratio))
+    return Decomposition(axes[:kept], scaled @ axes[:kept].T, ratio)
 
 
 def independent_components(values: Array, n_components: int = 3) -> Decomposition:
@@ -179,7 +179,8 @@ def independent_components(values: Array, n_components: int = 3) -> Decompositio
     mixing = np.asarray(search.mixing_, dtype=np.float64).T
     ratio = sources.var(axis=0) * (mixing**2).sum(axis=1) / scaled.var(axis=0).sum()
     order = np.argsort(-ratio, kind="stable")
-    return _signed(Decomposition(mixing[order], sources[:, order], ratio[order], converged))
+    signs = largest_positive(mixing)[order]
+    return Decomposition(mixing[order] * signs[:, None], sources[:, order] * signs, ratio[order], converged)
 
 
 def rank(singular: NDArray[np.floating[Any]]) -> int:
@@ -191,13 +192,6 @@ def rank(singular: NDArray[np.floating[Any]]) -> int:
         The largest first.
     """
     return int((singular > _SMALLEST_SINGULAR * singular.max(initial=0.0)).sum())
-
-
-def _signed(found: Decomposition) -> Decomposition:
-    """Return components whose largest loading, whatever its sign, is positive."""
-    largest = np.abs(found.loadings).argmax(axis=1)
-    signs = np.sign(found.loadings[np.arange(len(largest)), largest])
-    return replace(found, loadings=found.loadings * signs[:, None], scores=found.scores * signs)
 
 
 def score_tests(scores: ArrayLike, targets: Sequence[str] | ArrayLike, level: str = "recording") -> pd.DataFrame:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from iblnm_core.analyses.coding import ContrastCoding, code_contrast, deviation_reward, deviation_side
 from iblnm_core.analyses.least_squares import LinearFits, fit_with_and_without
-from iblnm_core.analyses.outcomes import Outcome, Status, outcome_table
+from iblnm_core.analyses.outcomes import Outcome, Status, recording_outcome_table
 from iblnm_core.errors import UnknownOption
 
 Array = NDArray[np.float64]
@@ -325,4 +325,4 @@ def recording_outcomes(
         Outcome(analysis, r.key.target_NM, r.key.event, status, len(r.response), 1, detail=detail)
         for r, (status, detail) in zip(recordings, states, strict=True)
     ]
-    return pd.concat([key_table(recordings).drop(columns=["target_NM", "event"]), outcome_table(outcomes)], axis=1)
+    return recording_outcome_table(key_table(recordings), outcomes)

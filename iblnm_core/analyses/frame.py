@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from iblnm_core.analyses.coding import choice_side, relative_contrast, stimulus_side
 from iblnm_core.analyses.places import row_places
+from iblnm_core.analyses.task_design import event_labels
 from iblnm_core.parameters import ModellingParameters
 from iblnm_core.schemas import MODELLING_FRAME, TRIAL_REGRESSORS
 from iblnm_core.session.blocks import UNBIASED
@@ -74,7 +75,7 @@ def modelling_frame(
         **_taken(recordings, ("subject", "session_type", "target_NM", "brain_region", "hemisphere"), recording[kept]),
         **_taken(regressors, TRIAL_REGRESSORS.column_names[2:], usable[trial[kept]]),
     }
-    found["event"] = _without_suffix(found["event"])
+    found["event"] = event_labels(pd.Series(found["event"]))
     found["response"] = responses["response_early"].to_numpy()[kept]
     rows = pd.DataFrame(found, copy=False)
     hemisphere = known_hemisphere(rows["hemisphere"], parameters)
@@ -84,13 +85,6 @@ def modelling_frame(
     found |= {name: _log10(rows[timing]) for name, timing in LOGARITHMS.items()}
     # every column is there once
     return pd.DataFrame({name: found[name] for name in MODELLING_FRAME.column_names}, copy=False)
-
-
-def _without_suffix(events: NDArray[Any]) -> NDArray[Any]:
-    """Return the labels of events, of which there are few among many rows."""
-    codes, names = pd.factorize(events)
-    labels = np.array([str(name).removesuffix("_times") for name in names], dtype=object)
-    return labels[codes]
 
 
 def known_hemisphere(hemisphere: "pd.Series[str]", parameters: ModellingParameters) -> "pd.Series[str]":

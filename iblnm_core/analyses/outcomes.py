@@ -84,6 +84,23 @@ def outcome_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
     return table.astype({"contrast": "float64", "n_trials": "int64", "n_subjects": "int64"})
 
 
+RECORDING_KEY = ("eid", "fiber_idx", "subject", "brain_region")
+"""Columns by which an outcome says which recording it is about."""
+
+
+def recording_outcome_table(recordings: pd.DataFrame, outcomes: Iterable[Outcome]) -> pd.DataFrame:
+    """Return outcomes as rows that say which recording they are about.
+
+    Parameters
+    ----------
+    recordings : DataFrame
+        `RECORDING_KEY`, a row for each outcome, in their order.
+    outcomes : iterable of Outcome
+    """
+    keys = recordings[list(RECORDING_KEY)].reset_index(drop=True)
+    return pd.concat([keys, outcome_table(outcomes)], axis=1)
+
+
 def false_discovery_rate(p_values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the q-values of a family of tests; those without a p-value have none and do not count.
 

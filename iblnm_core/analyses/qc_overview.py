@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from iblnm_core.analyses.outcomes import Outcome, Status, outcome_table
+from iblnm_core.analyses.principal_axes import principal_axes
 from iblnm_core.analyses.qc_distributions import complete_rows, normal_scores, qc_distributions, qc_scores
 from iblnm_core.analyses.qc_signals import SIGNAL_METRICS, SLIDING_METRICS, qc_monthly, qc_signals
 from iblnm_core.analyses.rows import Record, table_of
@@ -174,10 +175,11 @@ def qc_pca(signals: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, Outcome]:
     complete, present, outcome = _usable(signals, SLIDING_METRICS, "qc_pca", FEWEST_FOR_COMPONENTS)
     if outcome.status is not Status.OK:
         return table_of([], _PCA_COLUMNS), table_of([], _LOADING_COLUMNS), outcome
-    scores, loadings, ratios = principal_components(
-        normal_scores(complete[present].to_numpy(np.float64)), len(COMPONENTS)
-    )
-    components = complete.assign(**dict(zip(COMPONENTS, scores.T, strict=True)))
+    values = normal_scores(complete[present].to_numpy(np.float64))
+    centred = values - values.mean(axis=0)
+    axes, lengths = principal_axes(centred)
+    loadings, ratios = axes[: len(COMPONENTS)], (lengths**2 / (lengths**2).sum())[: len(COMPONENTS)]
+    components = complete.assign(**dict(zip(COMPONENTS, (centred @ loadings.T).T, strict=True)))
     records = [
         {"component": component, "metric": metric, "loading": loading, "variance_ratio": ratio}
         for component, of_component, ratio in zip(COMPONENTS, loadings, ratios, strict=True)
@@ -185,34 +187,3 @@ def qc_pca(signals: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, Outcome]:
     ]
     components = components[list(_PCA_COLUMNS)].astype(dict(_PCA_COLUMNS))
     return components, table_of(records, _LOADING_COLUMNS), outcome
-
-
-def principal_components(values: Array, n_components: int) -> tuple[Array, Array, Array]:
-    """Return the axes along which rows vary most.
-
-    See `docs/methods/qc_overview.md`.
-
-    Parameters
-    ----------
-    values : ndarray of float64, (n, m)
-        Finite; not all rows equal.
-    n_components : int
-        At most n and m.
-
-    Returns
-    -------
-    scores : ndarray of float64, (n, n_components)
-        In units of the values.
-    loadings : ndarray of float64, (n_components, m)
-        Of unit length; the largest of each is positive.
-    ratios : ndarray of float64, (n_components,)
-        Shares of the variance of all columns, 0-1.
-    """
-    centred = values - values.mean(axis=0)
-    _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
-    loadings = axes[:n_components]
-    # of loadings that differ by rounding errors only, the first decides
-    largest = np.abs(loadings).round(9).argmax(axis=1)
-    loadings = loadings * np.sign(loadings[np.arange(n_components), largest])[:, None]
-    ratios = lengths**2 / (lengths**2).sum()
-    return centred @ loadings.T, loadings, ratios[:n_components]

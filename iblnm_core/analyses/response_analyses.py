@@ -7,7 +7,7 @@ import pandas as pd
 
 from iblnm_core.analyses.analysis import Analysis, Columns, Tables
 from iblnm_core.analyses.anova import anova
-from iblnm_core.analyses.baseline_coding import MODELS, baseline_coding
+from iblnm_core.analyses.baseline_coding import MODELS, baseline_coding, baseline_tables
 from iblnm_core.analyses.baseline_recordings import baseline_recordings
 from iblnm_core.analyses.comparisons import cohort_matrix, compare_recordings, decoding_tables
 from iblnm_core.analyses.contrast_comparison import compare_contrast_codings
@@ -29,7 +29,6 @@ from iblnm_core.analyses.movement import (
     timing_slopes,
 )
 from iblnm_core.analyses.outcomes import false_discovery_rate
-from iblnm_core.analyses.recording_outcomes import baseline_results
 from iblnm_core.analyses.swap_null import mouse_p_values, recording_p_values, swap_nulls
 from iblnm_core.analyses.task_lmm import fit_task_models
 from iblnm_core.analyses.traces import mean_traces
@@ -168,7 +167,7 @@ def _baseline_coding(tables: Tables, parameters: Parameters) -> Tables:
         tables["responses"], tables["trial_regressors"], tables["recordings"], options.minimum_reaction_time_s
     )
     alone = options.donors_of_same_mouse == "left_out"
-    return baseline_results(
+    return baseline_tables(
         {
             model: baseline_coding(recordings, model, options.n_draws, options.seed, exclude_same_mouse=alone)
             for model in MODELS

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from iblnm_core.analyses.coding import ContrastCoding, code_contrast, deviation_reward, deviation_side
 from iblnm_core.analyses.least_squares import LinearFits, fit_with_and_without
-from iblnm_core.analyses.outcomes import Outcome, Status, outcome_table
+from iblnm_core.analyses.outcomes import Outcome, Status, recording_outcome_table
 from iblnm_core.analyses.response_vectors import MATRIX_LEVELS
 from iblnm_core.analyses.rows import require
 from iblnm_core.errors import UnknownOption
@@ -314,4 +314,4 @@ def _outcomes(
             groups["target_NM"], groups["event"], counts, states, strict=True
         )
     ]
-    return pd.concat([groups[["eid", "fiber_idx", "subject", "brain_region"]], outcome_table(rows)], axis=1)
+    return recording_outcome_table(groups, rows)

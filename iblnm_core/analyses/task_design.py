@@ -122,6 +122,23 @@ def event_label(event: str) -> str:
     return event.removesuffix("_times")
 
 
+def event_labels(events: "pd.Series[str]") -> NDArray[np.object_]:
+    """Return the labels of events, of which there are few among many rows.
+
+    Parameters
+    ----------
+    events : Series of str, (n,)
+
+    Returns
+    -------
+    ndarray of str, (n,)
+        None where the event is.
+    """
+    codes, names = pd.factorize(events)
+    labels: NDArray[np.object_] = np.array([*map(event_label, names), None], dtype=object)[codes]
+    return labels
+
+
 def task_groups(trials: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Yield target, event label and trials of each group: targets by name, events as in a trial.
 
@@ -136,9 +153,7 @@ def task_groups(trials: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]
         When one of them is not there.
     """
     require(trials, ("target_NM", "event"))
-    # few events among many rows
-    codes, names = pd.factorize(trials["event"])
-    labels = pd.Series(np.array([*map(event_label, names), None], dtype=object)[codes], index=trials.index)
+    labels = event_labels(trials["event"])
     groups = {(str(key[0]), str(key[1])): rows for key, rows in trials.groupby(["target_NM", labels], observed=True)}
     for target, event in sorted(groups, key=_in_order):
         yield target, event, groups[target, event]

@@ -1,13 +1,11 @@
 """Schemas of the tables of cohort analyses: responses, the frame that models use."""
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from iblnm_core.schemas.behaviour import BLOCK, CHOICE, FEEDBACK_TYPE, STIMULUS, TIMINGS, TRIAL, TRIAL_REGRESSORS
-from iblnm_core.schemas.keys import EID
+from iblnm_core.schemas.keys import EID, EVENT, FIBER, REGION, SUBJECT, TARGET
 from iblnm_core.table_schema import Column, TableSchema
-
-_SUBJECT = Column("subject", "text", "subject nickname")
-_FIBER = Column("fiber_idx", "integer", "position of the fibre in the session's lists")
 
 RESPONSES = TableSchema(
     "responses",
@@ -16,12 +14,12 @@ RESPONSES = TableSchema(
     ("eid", "fiber_idx", "event", "trial"),
     (
         EID,
-        _FIBER,
-        _SUBJECT,
+        FIBER,
+        SUBJECT,
         Column("session_type", "text", "training, biased, ephys, habituation, ...", nullable=True),
         Column("NM", "text", "neuromodulator of the session", nullable=True),
-        Column("target_NM", "text", "target label such as VTA-DA", nullable=True),
-        Column("brain_region", "text", "recording target", nullable=True),
+        replace(TARGET, nullable=True),
+        replace(REGION, nullable=True),
         Column("hemisphere", "text", "l, r or empty", nullable=True),
         Column("event", "text", "stimOn_times, firstMovement_times or feedback_times"),
         TRIAL,
@@ -58,7 +56,7 @@ RESPONSE_MATRIX = TableSchema(
     PurePosixPath("results/responses/response_matrix.pqt"),
     "The mean size of the responses in every condition: one row per recording, a column per event, contrast, side and outcome.",
     ("eid", "fiber_idx"),
-    (EID, Column("target_NM", "text", "target label such as VTA-DA", nullable=True), _FIBER),
+    (EID, replace(TARGET, nullable=True), FIBER),
     features=Column(
         "EVENT_cCONTRAST_SIDE_OUTCOME",
         "number",
@@ -75,7 +73,7 @@ CONDITION_TRACES = TableSchema(
     ("eid", "fiber_idx", "event", "contrast", "feedbackType"),
     (
         EID,
-        _FIBER,
+        FIBER,
         Column("event", "text", "stimOn_times, firstMovement_times or feedback_times"),
         *_CONDITION,
         Column("start_s", "number", "first sample, relative to the event", "s"),
@@ -91,11 +89,11 @@ MEAN_TRACES = TableSchema(
     ("eid", "fiber_idx", "event", "contrast", "feedbackType", "time"),
     (
         EID,
-        _FIBER,
-        _SUBJECT,
-        Column("target_NM", "text", "target label such as VTA-DA", nullable=True),
-        Column("brain_region", "text", "recording target"),
-        Column("event", "text", "stimOn, firstMovement or feedback"),
+        FIBER,
+        SUBJECT,
+        replace(TARGET, nullable=True),
+        REGION,
+        EVENT,
         *_CONDITION,
         Column("time", "number", "relative to the event", "s"),
         Column("response", "number", "mean over the trials that are known at this sample", "z", nullable=True),
@@ -109,13 +107,13 @@ MODELLING_FRAME = TableSchema(
     ("eid", "fiber_idx", "event", "trial"),
     (
         EID,
-        _FIBER,
-        _SUBJECT,
+        FIBER,
+        SUBJECT,
         Column("session_type", "text", "training, biased or ephys"),
-        Column("target_NM", "text", "target label such as VTA-DA", nullable=True),
-        Column("brain_region", "text", "recording target"),
+        replace(TARGET, nullable=True),
+        REGION,
         Column("hemisphere", "text", "l, r or empty"),
-        Column("event", "text", "stimOn, firstMovement or feedback"),
+        EVENT,
         TRIAL,
         Column("response", "number", "size of the response", "z"),
         *STIMULUS,

@@ -1,17 +1,16 @@
 """Schemas of how mice learn the task, and of how mice with different targets compare in it."""
 
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from iblnm_core.schemas.behaviour import PERFORMANCE
-from iblnm_core.schemas.keys import EID
+from iblnm_core.schemas.keys import EID, SUBJECT, TARGET, result_table
 from iblnm_core.table_schema import Column, TableSchema
 
-_SUBJECT = Column("subject", "text", "the mouse")
 _TYPE = Column("session_type", "text", "training, biased, ephys, ...", nullable=True)
-_SESSION_N = Column("session_n", "number", "number of the session of its mouse; those of one day share it")
+_SESSION_N = Column(
+    "session_n", "number", "number of the session of its mouse; those of one day share it", nullable=True
+)
 _METRIC = Column("metric", "text", "column of the `performance` table")
-_TARGET = Column("target_NM", "text", "target label such as VTA-DA")
 _PSYCHOMETRIC = tuple(column for column in PERFORMANCE.columns if column.name.startswith("psych_"))
 _FRACTIONS = tuple(
     column
@@ -21,7 +20,7 @@ _FRACTIONS = tuple(
 
 
 def _table(name: str, description: str, key: tuple[str, ...], *columns: Column) -> TableSchema:
-    return TableSchema(name, PurePosixPath(f"results/task_performance/{name}.pqt"), description, key, columns)
+    return result_table("task_performance", name, description, key, columns)
 
 
 PERFORMANCE_TRAJECTORY = _table(
@@ -29,10 +28,10 @@ PERFORMANCE_TRAJECTORY = _table(
     "How well every mouse did, session by session, from its first one with choices on: one row per session.",
     ("eid",),
     EID,
-    _SUBJECT,
+    SUBJECT,
     _TYPE,
     Column("start_time", "text", "as in the catalogue"),
-    replace(_SESSION_N, nullable=True),
+    _SESSION_N,
     Column("day_n", "integer", "days since the first session of the mouse", "days", nullable=True),
     Column("targets", "texts", "targets of the fibres"),
     Column("has_photometry", "truth", "whether an extracted signal is listed"),
@@ -45,9 +44,9 @@ LEARNING_CURVES = _table(
     "learning_curves",
     "Means over mice by the number of their session: one row per target, metric and session number.",
     ("target_NM", "metric", "session_n"),
-    replace(_TARGET, description="target label such as VTA-DA; all for all mice"),
+    replace(TARGET, description="target label such as VTA-DA; all for all mice"),
     _METRIC,
-    _SESSION_N,
+    replace(_SESSION_N, nullable=False),
     Column("mean", "number", "over mice, each counted once; in units of the metric"),
     Column("sem", "number", "its standard error; null for one mouse", nullable=True),
     Column("n_subjects", "integer", "mice in the mean", "mice"),
@@ -58,7 +57,7 @@ PSYCHOMETRIC_TRAJECTORIES = _table(
     "Parameters of the psychometric functions, session by session: one row per session, block and parameter.",
     ("eid", "probabilityLeft", "parameter"),
     EID,
-    _SUBJECT,
+    SUBJECT,
     _TYPE,
     _SESSION_N,
     Column("probabilityLeft", "number", "probability of a stimulus on the left in the block"),
@@ -73,7 +72,7 @@ BIAS_SHIFT_TRAJECTORIES = _table(
     "How far the blocks move the psychometric function, over the sessions that have a shift: one row per session.",
     ("eid",),
     EID,
-    _SUBJECT,
+    SUBJECT,
     _SESSION_N,
     Column("shift_n", "integer", "number of the session among those of the mouse with a shift, from 1"),
     Column("bias_shift", "number", "as in the `performance` table", "%"),
@@ -83,7 +82,7 @@ STAGE_PROGRESS = _table(
     "stage_progress",
     "How many sessions every mouse needed to the next stage of training: one row per mouse.",
     ("subject",),
-    _SUBJECT,
+    SUBJECT,
     *(
         Column(f"n_{stage}", "integer", f"sessions of the type {stage}", "sessions")
         for stage in ("training", "biased", "ephys")
@@ -128,8 +127,8 @@ TARGET_SUBJECTS = _table(
     "target_comparison_subjects",
     "Means of the mice behind the comparison: one row per target, mouse and metric.",
     ("target_NM", "subject", "metric"),
-    _TARGET,
-    _SUBJECT,
+    TARGET,
+    SUBJECT,
     _METRIC,
     Column("mean", "number", "over sessions, in units of the metric"),
     Column("sem", "number", "its standard error; null for one session", nullable=True),
@@ -141,8 +140,8 @@ TARGET_SESSIONS = _table(
     "Values of the sessions behind the comparison: one row per session, target and metric.",
     ("eid", "target_NM", "metric"),
     EID,
-    _SUBJECT,
-    _TARGET,
+    SUBJECT,
+    TARGET,
     _METRIC,
     Column("value", "number", "in units of the metric"),
 )

@@ -1,11 +1,8 @@
 """Schemas of the results of models over mice, fitted to the trials of a target and event."""
 
-from pathlib import PurePosixPath
-
+from iblnm_core.schemas.keys import EVENT, TARGET, result_table
 from iblnm_core.table_schema import Column, TableSchema
 
-TARGET = Column("target_NM", "text", "target label such as VTA-DA")
-EVENT = Column("event", "text", "stimOn, firstMovement or feedback")
 N_TRIALS = Column("n_trials", "integer", "trials that were fitted", "trials")
 N_SUBJECTS = Column("n_subjects", "integer", "mice that they are of", "mice")
 
@@ -29,15 +26,14 @@ def _false_discovery(of: str) -> tuple[Column, ...]:
     )
 
 
-def result_table(
+def model_table(
     folder: str, name: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...]
 ) -> TableSchema:
     """Return the schema of a table whose rows are of one target and event each."""
-    path = PurePosixPath(f"results/{folder}/{name}.pqt")
-    return TableSchema(name, path, description, ("target_NM", "event", *key), (TARGET, EVENT, *columns))
+    return result_table(folder, name, description, ("target_NM", "event", *key), (TARGET, EVENT, *columns))
 
 
-LMM_COEFFICIENTS = result_table(
+LMM_COEFFICIENTS = model_table(
     "responses",
     "lmm_coefficients_early",
     "Mixed model of the task: fixed effects, one row per target, event and term.",
@@ -55,7 +51,7 @@ LMM_COEFFICIENTS = result_table(
     ),
 )
 
-LMM_VARIANCE = result_table(
+LMM_VARIANCE = model_table(
     "responses",
     "lmm_variance_explained_early",
     "Mixed model of the task: how much of the variance of responses it explains, one row per target and event.",
@@ -74,7 +70,7 @@ LMM_VARIANCE = result_table(
     ),
 )
 
-LMM_PREDICTIONS = result_table(
+LMM_PREDICTIONS = model_table(
     "responses",
     "lmm_predictions_early",
     "Mixed model of the task: predicted responses, one row per target, event, side, outcome and contrast.",
@@ -88,7 +84,7 @@ LMM_PREDICTIONS = result_table(
     ),
 )
 
-LMM_MEANS = result_table(
+LMM_MEANS = model_table(
     "responses",
     "lmm_emm_early",
     "Mixed model of the task: estimated marginal means, one row per target, event, factor and level.",
@@ -102,7 +98,7 @@ LMM_MEANS = result_table(
     ),
 )
 
-LMM_SLOPES = result_table(
+LMM_SLOPES = model_table(
     "responses",
     "lmm_contrast_slopes_early",
     "Mixed model of the task: effect of contrast by outcome, one row per target, event and outcome, and mouse where slopes differ.",
@@ -116,7 +112,7 @@ LMM_SLOPES = result_table(
     ),
 )
 
-LMM_INTERACTIONS = result_table(
+LMM_INTERACTIONS = model_table(
     "responses",
     "lmm_interactions_early",
     "Mixed model of the task: effect of one factor at the levels of another, one row per target, event, pair and level.",
@@ -136,7 +132,7 @@ LMM_INTERACTIONS = result_table(
 
 Q_VALUE = Column("q_value", "number", "false discovery rate over all rows", nullable=True)
 
-ANOVA = result_table(
+ANOVA = model_table(
     "responses",
     "anova_subject_means",
     "Analysis of variance of the means by mouse, contrast, side and outcome: one row per target, event and effect.",
@@ -154,7 +150,7 @@ ANOVA = result_table(
     ),
 )
 
-CONTRAST_CODING = result_table(
+CONTRAST_CODING = model_table(
     "responses",
     "contrast_coding_comparison",
     "The model of the task with contrast coded in several ways: one row per target, event and coding.",
@@ -178,7 +174,7 @@ _SCORES = {
     "delta_r2_timing": "what timing adds: r2_full minus r2_drop_timing",
 }
 
-MOVEMENT_LOSO = result_table(
+MOVEMENT_LOSO = model_table(
     "movement_encoding",
     "loso_cv_model_comparison",
     "How well contrast and timing predict the responses of a mouse left out of the fit: one row per target, timing and mouse.",
@@ -192,7 +188,7 @@ MOVEMENT_LOSO = result_table(
     ),
 )
 
-TIMING_SLOPES = result_table(
+TIMING_SLOPES = model_table(
     "movement_encoding",
     "per_contrast_slopes",
     "How responses go with the timing of movements, at each contrast: one row per target, contrast and timing.",
@@ -210,7 +206,7 @@ TIMING_SLOPES = result_table(
     ),
 )
 
-WHEEL_LMM = result_table(
+WHEEL_LMM = model_table(
     "movement_encoding",
     "wheel_lmm",
     "Whether the response tells how the mouse will move, at each contrast: one row per target, contrast and variable.",
@@ -244,7 +240,7 @@ _FOLDS = (
     N_TRIALS,
 )
 
-FAMILY_VARIANCE = result_table(
+FAMILY_VARIANCE = model_table(
     "responses",
     "response_lmm_r2",
     "How much each of several nested mixed models explains: one row per target, event, family and model.",
@@ -259,7 +255,7 @@ FAMILY_VARIANCE = result_table(
     ),
 )
 
-FAMILY_COEFFICIENTS = result_table(
+FAMILY_COEFFICIENTS = model_table(
     "responses",
     "response_lmm_coefficients",
     "Coefficients of the full model of every family: one row per target, event, family and term.",
@@ -278,7 +274,7 @@ FAMILY_COEFFICIENTS = result_table(
     ),
 )
 
-FAMILY_MEANS = result_table(
+FAMILY_MEANS = model_table(
     "responses",
     "response_lmm_means",
     "What the full model of the task predicts: one row per target, event, contrast and side.",
@@ -294,7 +290,7 @@ FAMILY_MEANS = result_table(
     ),
 )
 
-FAMILY_CROSS_VALIDATION = result_table(
+FAMILY_CROSS_VALIDATION = model_table(
     "responses",
     "response_lmm_reliability_cv",
     "How well every family predicts mice that it was not fitted to: one row per target, event, family, mouse left out and predictor.",
@@ -306,7 +302,7 @@ FAMILY_CROSS_VALIDATION = result_table(
     ),
 )
 
-FAMILY_JACKKNIFE = result_table(
+FAMILY_JACKKNIFE = model_table(
     "responses",
     "response_lmm_reliability_jackknife",
     "How much what families explain depends on single mice: one row per target, event, family, mouse left out and predictor.",

@@ -1,9 +1,8 @@
 """Schemas of the overview of the quality of all recordings."""
 
 from dataclasses import replace
-from pathlib import PurePosixPath
 
-from iblnm_core.schemas.keys import EID
+from iblnm_core.schemas.keys import EID, FIBER, SUBJECT, TARGET, result_table
 from iblnm_core.schemas.recording import QC_PHOTOMETRY
 from iblnm_core.table_schema import Column, TableSchema
 
@@ -18,16 +17,13 @@ METRICS = (
     "iso_correlation",
 )
 _OF_QC = {column.name: column for column in QC_PHOTOMETRY.columns}
-_FIBER = Column("fiber_idx", "integer", "position of the fibre in the session's lists")
-_SUBJECT = Column("subject", "text", "the mouse")
-_TARGET = Column("target_NM", "text", "target label such as VTA-DA")
 _TYPE = Column("session_type", "text", "training, biased, ephys, habituation, ...", nullable=True)
 _DATE = Column("date", "text", "day of the session, ISO")
 _METRIC = Column("metric", "text", "column of `qc_signals`")
 
 
 def _table(name: str, description: str, key: tuple[str, ...], *columns: Column) -> TableSchema:
-    return TableSchema(name, PurePosixPath(f"results/qc_overview/{name}.pqt"), description, key, columns)
+    return result_table("qc_overview", name, description, key, columns)
 
 
 QC_SIGNALS = _table(
@@ -35,11 +31,11 @@ QC_SIGNALS = _table(
     "Quality of every signal band, of all session types: one row per session and fibre.",
     ("eid", "fiber_idx"),
     EID,
-    _FIBER,
+    FIBER,
     Column("brain_region", "text", "recording target"),
     Column("band", "text", "GCaMP"),
-    _TARGET,
-    _SUBJECT,
+    TARGET,
+    SUBJECT,
     _TYPE,
     _DATE,
     *(replace(_OF_QC[name], kind="number", nullable=True) for name in METRICS),
@@ -53,7 +49,7 @@ QC_DISTRIBUTIONS = _table(
     "qc_distributions",
     "How a metric is distributed over the signals of a target that pass: one row per target and metric.",
     ("target_NM", "metric"),
-    _TARGET,
+    TARGET,
     _METRIC,
     Column("n", "integer", "signals", "signals"),
     Column("n_subjects", "integer", "mice that they are of", "mice"),
@@ -90,9 +86,9 @@ QC_SCORES = _table(
     "Metrics of the signals that pass, also as quantiles of a normal distribution: one row per signal and metric.",
     ("eid", "fiber_idx", "metric"),
     EID,
-    _FIBER,
-    _TARGET,
-    _SUBJECT,
+    FIBER,
+    TARGET,
+    SUBJECT,
     _METRIC,
     Column("value", "number", "in units of the metric"),
     Column("score", "number", "as a quantile of a normal distribution, or as it is where there are few"),
@@ -119,9 +115,9 @@ QC_PCA = _table(
     "Principal components of the metrics in sliding windows: one row per signal.",
     ("eid", "fiber_idx"),
     EID,
-    _FIBER,
-    _TARGET,
-    _SUBJECT,
+    FIBER,
+    TARGET,
+    SUBJECT,
     _TYPE,
     _DATE,
     Column("PC1", "number", "score on the first component"),

@@ -2,27 +2,18 @@
 
 from pathlib import PurePosixPath
 
-from iblnm_core.schemas.keys import EID
-from iblnm_core.schemas.models import EVENT, N_TRIALS, Q_VALUE, TARGET, result_table
+from iblnm_core.schemas.keys import EID, EVENT, FIBER, REGION, SUBJECT, TARGET, result_table
+from iblnm_core.schemas.models import N_TRIALS, Q_VALUE, model_table
 from iblnm_core.table_schema import Column, TableSchema
 
-_FIBER = Column("fiber_idx", "integer", "position of the fibre in the session's lists")
-_SUBJECT = Column("subject", "text", "the mouse")
-_REGION = Column("brain_region", "text", "recording target")
-RECORDING = (EID, _FIBER, _SUBJECT, _REGION)
+RECORDING = (EID, FIBER, SUBJECT, REGION)
 _PREDICTOR = Column("predictor", "text", "contrast, side, reward, choice_side, log_reaction_time or peak_velocity")
 _N_DONORS = Column("n_donors", "integer", "recordings whose values stood in for its own", "recordings")
 
 
 def _of_recordings(name: str, description: str, key: str, columns: tuple[Column, ...]) -> TableSchema:
-    path = PurePosixPath(f"results/responses/{name}.pqt")
-    return TableSchema(
-        name,
-        path,
-        description,
-        ("eid", "fiber_idx", "event", key),
-        (EID, _FIBER, _SUBJECT, TARGET, _REGION, EVENT, *columns),
-    )
+    of_row = (EID, FIBER, SUBJECT, TARGET, REGION, EVENT)
+    return result_table("responses", name, description, ("eid", "fiber_idx", "event", key), (*of_row, *columns))
 
 
 DROP_ONE = _of_recordings(
@@ -63,14 +54,14 @@ SWAP_RECORDINGS = _of_recordings(
     ),
 )
 
-SWAP_MICE = result_table(
+SWAP_MICE = model_table(
     "responses",
     "response_ols_persession_dropone_pvalues",
     "The same for the recordings of a mouse together: one row per target, event, predictor and mouse.",
     ("predictor", "subject"),
     (
         _PREDICTOR,
-        _SUBJECT,
+        SUBJECT,
         Column("mean_delta_r2", "number", "mean over its recordings of what the predictor adds"),
         Column("p_value", "number", "share of donors that add as much; null without donors", nullable=True),
         Q_VALUE,
@@ -86,7 +77,7 @@ _COMPONENT = (
     Column("component", "text", "V_mouse (between mice) or V_session (between sessions of a mouse)"),
 )
 
-VARIANCE_SUMMARY = result_table(
+VARIANCE_SUMMARY = model_table(
     "responses",
     "response_varcomp_summary",
     "How much coefficients vary between mice and between sessions: one row per target, event, regressor and component.",
@@ -102,7 +93,7 @@ VARIANCE_SUMMARY = result_table(
     ),
 )
 
-VARIANCE_DENSITIES = result_table(
+VARIANCE_DENSITIES = model_table(
     "responses",
     "response_varcomp_violin",
     "Posteriors of these variances: one row per target, event, regressor, component and value.",
@@ -116,6 +107,7 @@ VARIANCE_DENSITIES = result_table(
 
 
 def _baseline(model: str, description: str, slope: str) -> TableSchema:
+    # named for its model below the folder, and for both among all tables
     return TableSchema(
         f"baseline_{model}",
         PurePosixPath(f"results/baseline/{model}.pqt"),
@@ -123,10 +115,10 @@ def _baseline(model: str, description: str, slope: str) -> TableSchema:
         ("eid", "fiber_idx"),
         (
             EID,
-            _FIBER,
-            _SUBJECT,
+            FIBER,
+            SUBJECT,
             TARGET,
-            _REGION,
+            REGION,
             N_TRIALS,
             _N_DONORS,
             Column("n_failed", "integer", "draws that gave no statistic", "draws"),

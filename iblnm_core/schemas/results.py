@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from iblnm_core.schemas import learning, models, qc_overview, recording_models, similarity, task_encoding
 from iblnm_core.schemas.analyses import MEAN_TRACES, MODELLING_FRAME
-from iblnm_core.schemas.models import EVENT, N_SUBJECTS, N_TRIALS, TARGET
+from iblnm_core.schemas.keys import EVENT, TARGET, result_table
+from iblnm_core.schemas.models import N_SUBJECTS, N_TRIALS
 from iblnm_core.schemas.recording_models import RECORDING
 from iblnm_core.table_schema import Column, TableSchema
 
 
 def _outcomes(analysis: str, folder: str, of_each: tuple[Column, ...] = ()) -> TableSchema:
     """Return the schema of the outcomes of an analysis: one row per group, whether a result came out or why not."""
-    return TableSchema(
+    return result_table(
+        folder,
         f"{analysis}_outcomes",
-        PurePosixPath(f"results/{folder}/{analysis}_outcomes.pqt"),
         f"How every {'recording' if of_each else 'group'} of `{analysis}` came out, or why it has no result.",
         ("target_NM", "event", *(column.name for column in of_each[:2]), "analysis", "contrast", "variable"),
         (

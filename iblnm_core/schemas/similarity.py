@@ -1,32 +1,27 @@
 """Schemas of the results that compare the response vectors of recordings: similarity and decoding."""
 
-from pathlib import PurePosixPath
+from dataclasses import replace
 
-from iblnm_core.schemas.keys import EID
-from iblnm_core.table_schema import Column, TableSchema
+from iblnm_core.schemas.keys import EID, FIBER, SUBJECT, TARGET, result_table
+from iblnm_core.table_schema import Column
 
 _FEATURES = Column("features", "text", "event whose features were compared, or all")
-_FIBER = Column("fiber_idx", "integer", "position of the fibre in the session's lists")
-_SUBJECT = Column("subject", "text", "the mouse")
-_TARGET = Column("target_NM", "text", "target label such as VTA-DA")
 
 
-def _table(folder: str, name: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...]) -> TableSchema:
-    return TableSchema(name, PurePosixPath(f"results/{folder}/{name}.pqt"), description, key, columns)
-
-
-SIMILARITY_MATRIX = TableSchema(
-    "response_similarity_matrix",
-    PurePosixPath("results/responses/response_similarity_matrix.pqt"),
-    "How alike the response vectors of any two recordings are: one row per recording, and a column.",
-    ("features", "eid", "fiber_idx"),
-    (_FEATURES, EID, _FIBER, _SUBJECT, _TARGET),
+SIMILARITY_MATRIX = replace(
+    result_table(
+        "responses",
+        "response_similarity_matrix",
+        "How alike the response vectors of any two recordings are: one row per recording, and a column.",
+        ("features", "eid", "fiber_idx"),
+        (_FEATURES, EID, FIBER, SUBJECT, TARGET),
+    ),
     features=Column(
         "EID:FIBER", "number", "cosine of the angle between the vectors of this recording and that one", nullable=True
     ),
 )
 
-SIMILARITY_PAIRS = _table(
+SIMILARITY_PAIRS = result_table(
     "responses",
     "response_similarity_pairs",
     "The same, each pair once: one row per pair of recordings.",
@@ -45,7 +40,7 @@ SIMILARITY_PAIRS = _table(
     ),
 )
 
-SIMILARITY_TARGETS = _table(
+SIMILARITY_TARGETS = result_table(
     "responses",
     "response_similarity_targets",
     "How alike recordings of two targets are on average: one row per pair of targets.",
@@ -61,7 +56,7 @@ SIMILARITY_TARGETS = _table(
     ),
 )
 
-DECODING_SCORES = _table(
+DECODING_SCORES = result_table(
     "target_decoding",
     "decoding_scores",
     "How well the target of a recording is decoded from its response vector, by a model of other mice: one row.",
@@ -79,7 +74,7 @@ DECODING_SCORES = _table(
     ),
 )
 
-DECODING_CONFUSION = _table(
+DECODING_CONFUSION = result_table(
     "target_decoding",
     "decoding_confusion",
     "Which target was taken for which: one row per true and predicted target.",
@@ -93,14 +88,14 @@ DECODING_CONFUSION = _table(
     ),
 )
 
-DECODING_COEFFICIENTS = _table(
+DECODING_COEFFICIENTS = result_table(
     "target_decoding",
     "decoding_coefficients",
     "What speaks for a target, in the model of all recordings: one row per target and feature.",
     ("features", "target_NM", "feature"),
     (
         _FEATURES,
-        _TARGET,
+        TARGET,
         Column("feature", "text", "condition, such as feedback_c100_contra_correct"),
         Column("coefficient", "number", "per standard deviation of the feature; positive speaks for the target"),
     ),
@@ -116,7 +111,7 @@ _CONTRIBUTION = tuple(
     )
 )
 
-DECODING_CONTRIBUTIONS = _table(
+DECODING_CONTRIBUTIONS = result_table(
     "target_decoding",
     "decoding_contributions",
     "What each feature adds to the decoder: one row per feature.",
@@ -124,7 +119,7 @@ DECODING_CONTRIBUTIONS = _table(
     (_FEATURES, Column("feature", "text", "condition, such as feedback_c100_contra_correct"), *_CONTRIBUTION),
 )
 
-DECODING_PREDICTIONS = _table(
+DECODING_PREDICTIONS = result_table(
     "target_decoding",
     "decoding_predictions",
     "The target decoded for every recording by a model of the other mice: one row per recording.",
@@ -132,8 +127,8 @@ DECODING_PREDICTIONS = _table(
     (
         _FEATURES,
         EID,
-        _FIBER,
-        _SUBJECT,
+        FIBER,
+        SUBJECT,
         Column("true", "text", "target of the recording"),
         Column("predicted", "text", "target that was decoded; null where the other mice lack a target", nullable=True),
     ),

@@ -1,16 +1,10 @@
 """Schemas of how the task is encoded in responses: coefficients of recordings, their components, and what of them goes with behaviour."""
 
 from dataclasses import replace
-from pathlib import PurePosixPath
 
-from iblnm_core.schemas.keys import EID
+from iblnm_core.schemas.keys import EID, EVENT, FIBER, REGION, SUBJECT, TARGET, result_table
 from iblnm_core.table_schema import Column, TableSchema
 
-_FIBER = Column("fiber_idx", "integer", "position of the fibre in the session's lists")
-_SUBJECT = Column("subject", "text", "the mouse")
-_TARGET = Column("target_NM", "text", "target label such as VTA-DA")
-_REGION = Column("brain_region", "text", "recording target")
-_EVENT = Column("event", "text", "stimOn, firstMovement or feedback")
 _BLOCK = Column("block", "text", "task or movement: which terms of the model")
 _FIT = (
     Column("coef", "number", "estimate", "z"),
@@ -21,7 +15,7 @@ _FIT = (
 
 
 def _table(name: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...]) -> TableSchema:
-    return TableSchema(name, PurePosixPath(f"results/task_encoding/{name}.pqt"), description, key, columns)
+    return result_table("task_encoding", name, description, key, columns)
 
 
 GLM_COEFFICIENTS = _table(
@@ -30,13 +24,13 @@ GLM_COEFFICIENTS = _table(
     ("eid", "fiber_idx", "event", "term"),
     (
         EID,
-        _FIBER,
-        _SUBJECT,
+        FIBER,
+        SUBJECT,
         Column("session_type", "text", "training, biased or ephys"),
-        _TARGET,
-        _REGION,
+        TARGET,
+        REGION,
         Column("hemisphere", "text", "l, r or empty"),
-        _EVENT,
+        EVENT,
         Column("contrast_coding", "text", "how contrast is coded"),
         Column("term", "text", "intercept, contrast, side, reward, or a product of two"),
         *_FIT,
@@ -52,9 +46,9 @@ BEHAVIOURAL_VIEW = _table(
     ("eid", "fiber_idx"),
     (
         EID,
-        _TARGET,
-        _FIBER,
-        _SUBJECT,
+        TARGET,
+        FIBER,
+        SUBJECT,
         Column("psych_50_threshold", "number", "width of the psychometric function", "%"),
         Column("psych_50_bias", "number", "contrast of equal choice, positive where contra needs more", "%"),
         Column("psych_50_lapse_contra", "number", "lapse of strong ipsi stimuli to a contra choice"),
@@ -63,7 +57,7 @@ BEHAVIOURAL_VIEW = _table(
 )
 
 _METHOD = (
-    _EVENT,
+    EVENT,
     Column("method", "text", "pca or ica"),
     Column("weighting", "text", "none, or cohort: every target counts the same"),
     Column("component", "integer", "number of the component, from 1"),
@@ -87,7 +81,7 @@ COMPONENT_SCORES = _table(
     "encoding_scores",
     "Scores of recordings on these components: one row per event, method, component and recording.",
     (*_METHOD_KEY, "eid", "fiber_idx"),
-    (EID, _TARGET, _FIBER, _SUBJECT, *_METHOD, Column("score", "number", "score of the recording")),
+    (EID, TARGET, FIBER, SUBJECT, *_METHOD, Column("score", "number", "score of the recording")),
 )
 
 COMPONENT_SUBJECTS = _table(
@@ -95,8 +89,8 @@ COMPONENT_SUBJECTS = _table(
     "Their means over the recordings of a mouse and target: one row per event, method, component, target and mouse.",
     (*_METHOD_KEY, "target_NM", "subject"),
     (
-        _TARGET,
-        _SUBJECT,
+        TARGET,
+        SUBJECT,
         *_METHOD,
         Column("mean", "number", "over recordings"),
         Column("sem", "number", "its standard error; 0 for one recording", nullable=True),
@@ -129,8 +123,8 @@ CCA_SUMMARY = _table(
     "Canonical correlation of coefficients and behaviour in one target: one row per target, event and variant.",
     ("target_NM", "event", "variant"),
     (
-        _TARGET,
-        _EVENT,
+        TARGET,
+        EVENT,
         _VARIANT,
         Column("n_recordings", "integer", "recordings with all values", "recordings"),
         Column("n_sessions", "integer", "their sessions", "sessions"),
@@ -164,8 +158,8 @@ CCA_WEIGHTS = _table(
     "What the scores are made of: one row per target, event, variant, view and feature.",
     ("target_NM", "event", "variant", "view", "feature"),
     (
-        _TARGET,
-        _EVENT,
+        TARGET,
+        EVENT,
         _VARIANT,
         Column("view", "text", "neural or behavioral"),
         Column("feature", "text", "term of the model, or psychometric parameter"),
@@ -179,10 +173,10 @@ CCA_SCORES = _table(
     ("eid", "fiber_idx", "event", "variant"),
     (
         EID,
-        _TARGET,
-        _FIBER,
-        _SUBJECT,
-        _EVENT,
+        TARGET,
+        FIBER,
+        SUBJECT,
+        EVENT,
         _VARIANT,
         Column("x_score", "number", "of the coefficients", nullable=True),
         Column("y_score", "number", "of behaviour", nullable=True),
@@ -194,7 +188,7 @@ CCA_CROSS_PROJECTION = _table(
     "How the weights of one target do on the recordings of another: one row per event, variant and two targets.",
     ("event", "variant", "data_target", "weight_target"),
     (
-        _EVENT,
+        EVENT,
         _VARIANT,
         Column("data_target", "text", "whose recordings"),
         Column("weight_target", "text", "whose weights"),
@@ -207,7 +201,7 @@ CCA_WEIGHT_SIMILARITY = _table(
     "How alike the weights of two targets are: one row per event, variant and two targets.",
     ("event", "variant", "target_a", "target_b"),
     (
-        _EVENT,
+        EVENT,
         _VARIANT,
         Column("target_a", "text", "first target"),
         Column("target_b", "text", "second target"),
@@ -240,11 +234,11 @@ TWO_BLOCK_COEFFICIENTS = _table(
     ("eid", "fiber_idx", "event", "term"),
     (
         EID,
-        _FIBER,
-        _SUBJECT,
-        _TARGET,
-        _REGION,
-        _EVENT,
+        FIBER,
+        SUBJECT,
+        TARGET,
+        REGION,
+        EVENT,
         replace(_BLOCK, description=f"{_BLOCK.description}; null for both", nullable=True),
         Column("term", "text", "term of the model, such as contrast:side"),
         *_FIT,
@@ -256,9 +250,9 @@ DISPERSION = _table(
     "How much coefficients and behaviour vary from session to session: one row per mouse, target, event and block.",
     ("subject", "target_NM", "event", "block"),
     (
-        _SUBJECT,
-        _TARGET,
-        _EVENT,
+        SUBJECT,
+        TARGET,
+        EVENT,
         _BLOCK,
         Column("neural_dispersion", "number", "of the coefficients, in standard deviations over sessions"),
         Column("behavioral_dispersion", "number", "of the psychometric parameters, likewise"),
@@ -272,7 +266,7 @@ DISPERSION_TESTS = _table(
     "Whether the two go together: one row per event and block.",
     ("event", "block"),
     (
-        _EVENT,
+        EVENT,
         _BLOCK,
         Column("spearman_rho", "number", "rank correlation over mice and targets", nullable=True),
         Column("p_value", "number", "two-sided", nullable=True),
@@ -281,7 +275,7 @@ DISPERSION_TESTS = _table(
     ),
 )
 
-_OF_FIBER = (EID, _FIBER, replace(_TARGET, nullable=True))
+_OF_FIBER = (EID, FIBER, replace(TARGET, nullable=True))
 
 ENCODING_FITS = _table(
     "encoding_fits",
@@ -336,19 +330,19 @@ TARGET_KERNELS = _table(
     "encoding_kernels_by_target",
     "Kernels of selected recordings, over mice: one row per target, kernel and lag.",
     ("target_NM", "term", "level", "modulator", "lag_s"),
-    (_TARGET, *_KERNEL, *_OVER_MICE),
+    (TARGET, *_KERNEL, *_OVER_MICE),
 )
 
 TARGET_DELTA_R2 = _table(
     "encoding_delta_r2_by_target",
     "What every block adds in selected recordings, over mice: one row per target and block.",
     ("target_NM", "block"),
-    (_TARGET, _DELTA[0], *_OVER_MICE),
+    (TARGET, _DELTA[0], *_OVER_MICE),
 )
 
 TARGET_FITS = _table(
     "encoding_fits_by_target",
     "How well the encoding models of selected recordings predict, over mice: one row per target and measure.",
     ("target_NM", "measure"),
-    (_TARGET, Column("measure", "text", "r2_in or r2_cv"), *_OVER_MICE),
+    (TARGET, Column("measure", "text", "r2_in or r2_cv"), *_OVER_MICE),
 )

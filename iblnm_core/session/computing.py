@@ -27,7 +27,7 @@ from iblnm_core.session.responses import Responses
 from iblnm_core.session.timing import StepTimes
 from iblnm_core.session.verdicts import Judge
 from iblnm_core.session.video import video_row
-from iblnm_core.session.wheel import peak_velocity
+from iblnm_core.session.wheel import WheelVelocity, peak_velocity
 from iblnm_core.storage.session_file import Part, SessionFile
 
 PHOTOMETRY = frozenset({"photometry_qc", "preprocessed_signal"})
@@ -66,6 +66,8 @@ class Computation:
         self.path = path
         self.judge = judge
         self.times = times
+        self.wheel: WheelVelocity | None = None
+        """The wheel, when this pass loaded it."""
         self.parts: dict[str, Part] = {}
         """Parts of the session file made so far, by path."""
         self.summaries: dict[str, dict[str, float]] = {}
@@ -114,7 +116,10 @@ class Computation:
                 self._regressors(trials, velocities if "wheel_velocity" in due else self._stored_velocities())
         if "encoding_model" in due and self._can_make(trials, "encoding_model"):
             with self._guarded({"encoding_model"}), self.times.step("encoding"):
-                self._encoding(trials, signals if due & PHOTOMETRY else self._stored_signals())
+                # a wheel that is missing or broken has its own verdict, and the model does without it
+                known = "wheel_velocity" in due
+                wheel = self.wheel if known else stages.load_wheel(self.inputs, self.parameters, Judge())
+                self._encoding(trials, signals if due & PHOTOMETRY else self._stored_signals(), wheel)
         if "video_qc" in due and "video_qc" not in self.judge.stopped:
             with self._guarded({"video_qc"}), self.times.step("video"):
                 self._video()
@@ -232,10 +237,10 @@ class Computation:
         self.summaries["task_performance"] = {} if np.isnan(correct) else {"fraction_correct": round(correct, 3)}
 
     def _wheel(self, trials: pd.DataFrame) -> NDArray[np.float32] | None:
-        wheel = stages.load_wheel(self.inputs, self.parameters, self.judge)
-        if wheel is None:
+        self.wheel = stages.load_wheel(self.inputs, self.parameters, self.judge)
+        if self.wheel is None:
             return None
-        velocities = stages.cut_wheel(wheel, trials, self.parameters)
+        velocities = stages.cut_wheel(self.wheel, trials, self.parameters)
         rate = self.parameters.wheel.sampling_rate_hz
         self.parts["wheel/responses"] = layout.wheel_part(velocities, rate)
         moved = int((~np.isnan(velocities)).any(axis=1).sum())
@@ -254,9 +259,12 @@ class Computation:
         self.parts["trial_regressors"] = layout.regressors_part(regressors)
         self.summaries["trial_regressors"] = {"n_trials": len(regressors)}
 
-    def _encoding(self, trials: pd.DataFrame, signals: Mapping[int, tuple[str, np.ndarray, np.ndarray]]) -> None:
-        # a wheel that is missing or broken has its own verdict, and the model does without it
-        wheel = stages.load_wheel(self.inputs, self.parameters, Judge())
+    def _encoding(
+        self,
+        trials: pd.DataFrame,
+        signals: Mapping[int, tuple[str, np.ndarray, np.ndarray]],
+        wheel: WheelVelocity | None,
+    ) -> None:
         continuous = {} if wheel is None else {"wheel_velocity": ContinuousRegressor(wheel.times, wheel.velocity)}
         sides = list(self.row["hemisphere"])
         for index, (group, times, values) in signals.items():

@@ -7,14 +7,13 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare, linregress
+from tests_support.baselines import prepared, recording_of
 
 from iblnm_core.analyses.baseline_coding import (
     MODELS,
     BaselineRecording,
     baseline_coding,
     draw_donors,
-    prepare_recording,
-    prepare_trials,
 )
 from iblnm_core.analyses.simple_regression import line_statistics, logit_statistics
 from iblnm_core.errors import UnknownOption
@@ -35,7 +34,7 @@ def _trials(random, n_trials):
 
 
 def _recording(frame, place=0, target="VTA-DA", mouse=None):
-    return prepare_recording(frame, f"e{place:03d}", 0, mouse or f"m{place:03d}", target, "VTA")
+    return recording_of(frame, f"e{place:03d}", mouse or f"m{place:03d}", target)
 
 
 def _recordings(n_recordings, seed, n_trials=(60, 120)):
@@ -53,7 +52,7 @@ def test_trials_are_prepared():
     frame.loc[5, "baseline"] = np.nan
     # alone with its contrast
     frame.loc[6, "contrast"] = 50
-    found = prepare_trials(frame.sample(frac=1, random_state=0))
+    found = prepared(frame.sample(frac=1, random_state=0))
     kept = frame[3:]
     np.testing.assert_array_equal(found.correct, kept["feedbackType"] == 1)
     assert np.isnan(found.relative_log_rt).nonzero()[0].tolist() == [1, 3]

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from tests_support.baselines import prepared
 
-from iblnm_core.analyses.baseline_coding import prepare_trials
 from iblnm_core.analyses.baseline_recordings import baseline_recordings
 from iblnm_core.errors import MissingPrerequisite
 from iblnm_core.schemas import RECORDINGS, RESPONSES, TRIAL_REGRESSORS
@@ -82,9 +82,7 @@ def test_recordings_are_those_of_single_frames_in_their_order(tables, minimum):
     ]
     for recording in found:
         assert (recording.subject, recording.brain_region, recording.error) == (f"mouse {recording.eid}", "VTA", None)
-        assert_equal_trials(
-            recording.trials, prepare_trials(frame_of(tables, recording.eid, recording.fiber_idx), minimum)
-        )
+        assert_equal_trials(recording.trials, prepared(frame_of(tables, recording.eid, recording.fiber_idx), minimum))
 
 
 def test_the_order_of_the_rows_is_of_no_matter(tables):
@@ -118,7 +116,7 @@ def test_trials_without_regressors_do_not_count(tables):
     regressors = tables["regressors"]
     tables["regressors"] = regressors[~((regressors["eid"] == "b") & (regressors["trial"] >= 30))]
     found = baseline_recordings(**tables)[1]
-    assert_equal_trials(found.trials, prepare_trials(frame_of(tables, "b", 0)))
+    assert_equal_trials(found.trials, prepared(frame_of(tables, "b", 0)))
     assert len(found.trials.correct) <= 30
 
 

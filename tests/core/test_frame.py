@@ -178,7 +178,7 @@ def test_without_one_of_the_tables_there_are_no_rows(empty):
 
 def test_tables_as_they_are_stored_when_nothing_was_computed_yet():
     empty = [schema.arrow().empty_table().to_pandas() for schema in (RESPONSES, TRIAL_REGRESSORS, RECORDINGS)]
-    make_table(MODELLING_FRAME, modelling_frame(*empty, DEFAULT))
+    assert make_table(MODELLING_FRAME, modelling_frame(*empty, DEFAULT)).rows.num_rows == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.sampled_from([0.5, 1.0, None])), max_size=8))

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scipy.stats import norm, spearmanr
 
 from iblnm_core.analyses.outcomes import Status
+from iblnm_core.analyses.principal_axes import principal_axes
 from iblnm_core.analyses.qc_distributions import normal_scores, qc_distributions, qc_scores
-from iblnm_core.analyses.qc_overview import principal_components, qc_correlations, qc_overview, qc_pca
+from iblnm_core.analyses.qc_overview import qc_correlations, qc_overview, qc_pca
 from iblnm_core.analyses.qc_signals import BASIC_METRICS, SIGNAL_METRICS, SLIDING_METRICS, qc_monthly, qc_signals
 from iblnm_core.schemas import ERRORS, QC_PHOTOMETRY, SESSIONS
 from iblnm_core.vocabulary import EXCLUDED_SUBJECTS
@@ -136,7 +137,10 @@ def test_components_of_the_recipe():
         (3 * k % 11) + 0.02 * k,
     ]
     values = normal_scores(np.column_stack(columns))
-    scores, loadings, ratios = principal_components(values, 2)
+    centred = values - values.mean(axis=0)
+    axes, lengths = principal_axes(centred)
+    loadings, ratios = axes[:2], (lengths**2 / (lengths**2).sum())[:2]
+    scores = centred @ loadings.T
     np.testing.assert_allclose(ratios, [0.443310, 0.334486], atol=1e-6)
     np.testing.assert_allclose(np.abs(loadings[0]), [0.206370, 0.274242, 0.599709, 0.603229, 0.398331], atol=1e-6)
     assert (loadings.max(axis=1) == np.abs(loadings).max(axis=1)).all()
@@ -148,8 +152,8 @@ def test_two_columns_that_load_equally_keep_their_sign_in_any_order():
     random = np.random.default_rng(1)
     values = random.normal(size=(30, 1)) * [[1.0, -1.0]]
     for _ in range(10):
-        _, loadings, _ = principal_components(random.permutation(values), 1)
-        np.testing.assert_allclose(loadings, [[0.5**0.5, -(0.5**0.5)]])
+        axes, _ = principal_axes(random.permutation(values - values.mean(axis=0)))
+        np.testing.assert_allclose(axes[:1], [[0.5**0.5, -(0.5**0.5)]])
 
 
 def test_correlations_are_those_of_complete_signals_that_pass():
