@@ -41,7 +41,8 @@ bench: install
 	$(BIN)/python benchmarks/psychometric.py
 	$(BIN)/python benchmarks/mixed_model.py
 	$(BIN)/python benchmarks/permutation.py
-	$(BIN)/python benchmarks/cohort_responses.py
+	$(BIN)/python benchmarks/cohort_analyses.py
+	$(BIN)/python benchmarks/encoding.py
 	$(BIN)/python benchmarks/task_encoding.py
 	$(BIN)/python benchmarks/graph.py
 

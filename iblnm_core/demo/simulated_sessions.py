@@ -1,0 +1,197 @@
+"""What the stages of single sessions leave of a cohort that never was: behaviour, quality of signals, encoding models. For benchmarks and tests."""
+
+import uuid
+
+import numpy as np
+import pandas as pd
+
+from iblnm_core.parameters import EncodingParameters
+from iblnm_core.schemas import (
+    ENCODING_DELTA_R2,
+    ENCODING_FITS,
+    ENCODING_KERNELS,
+    ERRORS,
+    PERFORMANCE,
+    QC_PHOTOMETRY,
+    SESSIONS,
+)
+from iblnm_core.session.performance import FITTED_BLOCKS
+from iblnm_core.table_schema import TableSchema
+
+LAGS_S = np.round(np.arange(-2.5, 2.5, 0.1), 6)
+SIGNAL = "alf/photometry/photometry.signal.pqt"
+DAYS = pd.date_range("2024-01-01T10:00:00", periods=200).strftime("%Y-%m-%dT%H:%M:%S").to_numpy()
+_FITTED = (
+    ("bias", 0.0, 8.0),
+    ("threshold", 18.0, 4.0),
+    ("lapse_left", 0.06, 0.02),
+    ("lapse_right", 0.06, 0.02),
+    ("r_squared", 0.97, 0.01),
+    ("log_likelihood", -60.0, 8.0),
+)
+
+
+def simulate_session_tables(
+    recordings: pd.DataFrame, training_sessions: int = 10, failing_share: float = 0.05, seed: int = 0
+) -> dict[str, pd.DataFrame]:
+    """Return the collected tables that analyses of behaviour, of quality and of encoding read.
+
+    Parameters
+    ----------
+    recordings : DataFrame
+        The `recordings` table of `simulate_tables`.
+    training_sessions : int
+        Sessions of training that each mouse had before those recorded.
+    failing_share : float
+        Sessions with an error that blocks their analysis, and signals that fail the tests of quality.
+    seed : int
+
+    Returns
+    -------
+    dict of str to DataFrame
+        sessions, performance, errors, qc_photometry, encoding_fits, encoding_kernels, encoding_delta_r2.
+    """
+    # a stream of its own: ids are not those that `simulate_tables` drew from the same seed
+    random = np.random.default_rng([seed, 1])
+    sessions = _sessions(random, recordings, training_sessions)
+    return {
+        "sessions": sessions,
+        "performance": _performance(random, sessions),
+        "errors": _errors(sessions.loc[random.random(len(sessions)) < failing_share, "eid"]),
+        "qc_photometry": _quality(random, recordings, failing_share),
+        **_encoding(random, recordings),
+    }
+
+
+def _rows(schema: TableSchema, n_rows: int, /, **columns: object) -> pd.DataFrame:
+    """Return rows of a table of which only some columns matter; others are null, or empty where null is refused."""
+    rows = pd.DataFrame(columns, index=range(n_rows))
+    others = {
+        "text": "",
+        "integer": 0,
+        "number": 0.0,
+        "truth": False,
+        "texts": np.array([], dtype=object),
+        "numbers": np.array([]),
+    }
+    for column in schema.columns:
+        if column.name not in rows:
+            rows[column.name] = [None if column.nullable else others[column.kind]] * n_rows
+    return rows[schema.column_names]
+
+
+def _sessions(random: np.random.Generator, recordings: pd.DataFrame, training_sessions: int) -> pd.DataFrame:
+    """Return a row per session: training, then those recorded; the last fifth of these are of the rig for electrophysiology."""
+    of_eid = recordings.groupby("eid", sort=True).agg({"subject": "first", "target_NM": list})
+    rows = []
+    for subject, own in of_eid.groupby("subject", sort=True):
+        before = [str(uuid.UUID(bytes=random.bytes(16))) for _ in range(training_sessions)]
+        n_biased = len(own) - len(own) // 5
+        types = ["training"] * training_sessions + ["biased"] * n_biased + ["ephys"] * (len(own) - n_biased)
+        targets = [own["target_NM"].iloc[0]] * training_sessions + own["target_NM"].tolist()
+        for day, (eid, session_type, of_fibers) in enumerate(zip([*before, *own.index], types, targets, strict=True)):
+            rows.append((eid, subject, session_type, day, of_fibers))
+    eids, subjects, types, days, targets = zip(*rows, strict=True)
+    return _rows(
+        SESSIONS,
+        len(rows),
+        eid=eids,
+        subject=subjects,
+        session_type=types,
+        start_time=DAYS[list(days)],
+        day_n=days,
+        session_n=np.array(days) + 1.0,
+        session_length=3600.0,
+        number=1,
+        target_NM=pd.Series([np.array(of, dtype=object) for of in targets]),
+        brain_region=pd.Series([np.array([name.split("-")[0] for name in of], dtype=object) for of in targets]),
+        hemisphere=pd.Series([np.array(["l"] * len(of), dtype=object) for of in targets]),
+        datasets=pd.Series([np.array([SIGNAL], dtype=object)] * len(rows)),
+    )
+
+
+def _performance(random: np.random.Generator, sessions: pd.DataFrame) -> pd.DataFrame:
+    """Return performance that grows with training, and fits of the blocks a session has."""
+    n_rows, trained = len(sessions), sessions["session_type"].to_numpy() != "training"
+    correct = np.clip(0.5 + 0.03 * sessions["session_n"].to_numpy() + random.normal(0, 0.03, n_rows), 0.3, 0.95)
+    columns: dict[str, object] = {
+        "eid": sessions["eid"].to_numpy(),
+        "n_trials": 600,
+        "contrasts": pd.Series([np.array([0.0, 6.25, 12.5, 25.0, 100.0])] * n_rows),
+        "fraction_correct": correct,
+        "fraction_correct_easy": np.minimum(correct + 0.05, 1.0),
+        "nogo_fraction": random.uniform(0, 0.05, n_rows),
+        "status": "ok",
+        "blocks": "as recorded",
+    }
+    for block in FITTED_BLOCKS:
+        fitted = trained | (block == "psych_50")
+        for name, mean, spread in _FITTED:
+            columns[f"{block}_{name}"] = np.where(fitted, random.normal(mean, spread, n_rows), np.nan)
+        columns[f"{block}_status"] = np.where(fitted, "ok", "too few trials")
+    columns["bias_shift"] = np.where(trained, random.normal(12, 4, n_rows), np.nan)
+    return _rows(PERFORMANCE, n_rows, **columns)
+
+
+def _errors(eids: pd.Series) -> pd.DataFrame:
+    """Return one blocking error for each of some sessions."""
+    return _rows(
+        ERRORS,
+        len(eids),
+        eid=eids.to_numpy(),
+        error_type="InsufficientTrials",
+        error_family="InsufficientTrials",
+        rule="trials",
+        stage="task",
+        blocks_analysis=True,
+    )
+
+
+def _quality(random: np.random.Generator, recordings: pd.DataFrame, failing_share: float) -> pd.DataFrame:
+    """Return metrics of both bands of every recording."""
+    both = recordings.loc[recordings.index.repeat(2), ["eid", "fiber_idx", "brain_region"]].reset_index(drop=True)
+    n_rows = len(both)
+    names = ("median_absolute_deviance", "percentile_distance", "percentile_asymmetry", "ar_score", "bleaching_tau")
+    drawn = {name: random.gamma(4.0, size=n_rows) for name in (*names, "iso_correlation")}
+    failing = random.random(n_rows) < failing_share
+    return _rows(
+        QC_PHOTOMETRY,
+        n_rows,
+        **both.to_dict("series"),
+        band=["GCaMP", "Isosbestic"] * len(recordings),
+        n_unique_samples=np.where(failing, 0.05, random.uniform(0.3, 0.9, n_rows)),
+        n_band_inversions=0,
+        verdict="ok",
+        **drawn,
+    )
+
+
+def _encoding(random: np.random.Generator, recordings: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return an encoding model of every recording: the blocks of the default parameters and the wheel."""
+    names = [*EncodingParameters().blocks, "wheel_velocity"]
+    terms = pd.DataFrame({"block": names}, index=pd.Index(range(len(names)), name="place"))
+    parts = [name.split("|") for name in names]
+    terms["term"] = [part[0] for part in parts]
+    terms["level"] = [part[1] if len(part) > 2 else None for part in parts]
+    terms["modulator"] = [part[-1] if len(part) > 1 else "baseline" for part in parts]
+    identity = recordings[["eid", "fiber_idx", "target_NM"]]
+    shares = identity.merge(terms, how="cross")
+    kernels = shares.merge(pd.DataFrame({"lag_s": LAGS_S}), how="cross")
+    n_rows = len(identity)
+    return {
+        "encoding_fits": _rows(
+            ENCODING_FITS,
+            n_rows,
+            **identity.to_dict("series"),
+            status="ok",
+            alpha=1.0,
+            r2_in=random.uniform(0.1, 0.4, n_rows),
+            r2_cv=random.uniform(0.0, 0.3, n_rows),
+            n_rows=36_000,
+            n_features=len(kernels) // n_rows,
+        ),
+        "encoding_kernels": kernels.assign(coef=random.normal(size=len(kernels)))[ENCODING_KERNELS.column_names],
+        "encoding_delta_r2": shares.assign(delta_r2=random.gamma(1.0, 0.01, len(shares)), status="ok")[
+            ENCODING_DELTA_R2.column_names
+        ],
+    }
