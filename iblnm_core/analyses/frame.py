@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from iblnm_core.analyses.coding import choice_side, relative_contrast, stimulus_side
 from iblnm_core.analyses.places import row_places
 from iblnm_core.analyses.task_design import event_labels
-from iblnm_core.parameters import ModellingParameters
+from iblnm_core.cohort_parameters import ModellingParameters
 from iblnm_core.schemas import MODELLING_FRAME, TRIAL_REGRESSORS
 from iblnm_core.session.blocks import UNBIASED
 

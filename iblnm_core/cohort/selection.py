@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from iblnm_core import errors as error_classes
+from iblnm_core.cohort_parameters import SelectionParameters
 from iblnm_core.errors import ConfigurationError, SessionError
-from iblnm_core.parameters import SelectionParameters
 from iblnm_core.schemas import RECORDINGS, SESSIONS
 from iblnm_core.vocabulary import ANALYSED_SESSION_TYPES, EXCLUDED_SUBJECTS
 

@@ -1,6 +1,7 @@
 """What the stages of single sessions leave of a cohort that never was: behaviour, quality of signals, encoding models. For benchmarks and tests."""
 
 import uuid
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,7 +67,7 @@ def simulate_session_tables(
 def _rows(schema: TableSchema, n_rows: int, /, **columns: object) -> pd.DataFrame:
     """Return rows of a table of which only some columns matter; others are null, or empty where null is refused."""
     rows = pd.DataFrame(columns, index=range(n_rows))
-    others = {
+    others: dict[str, Any] = {
         "text": "",
         "integer": 0,
         "number": 0.0,
@@ -76,36 +77,36 @@ def _rows(schema: TableSchema, n_rows: int, /, **columns: object) -> pd.DataFram
     }
     for column in schema.columns:
         if column.name not in rows:
-            rows[column.name] = [None if column.nullable else others[column.kind]] * n_rows
+            filler = None if column.nullable else others[column.kind]
+            rows[column.name] = pd.Series([filler] * n_rows, dtype=object)
     return rows[schema.column_names]
 
 
 def _sessions(random: np.random.Generator, recordings: pd.DataFrame, training_sessions: int) -> pd.DataFrame:
     """Return a row per session: training, then those recorded; the last fifth of these are of the rig for electrophysiology."""
     of_eid = recordings.groupby("eid", sort=True).agg({"subject": "first", "target_NM": list})
-    rows = []
+    rows: list[tuple[str, str, str, int, list[str]]] = []
     for subject, own in of_eid.groupby("subject", sort=True):
         before = [str(uuid.UUID(bytes=random.bytes(16))) for _ in range(training_sessions)]
         n_biased = len(own) - len(own) // 5
         types = ["training"] * training_sessions + ["biased"] * n_biased + ["ephys"] * (len(own) - n_biased)
         targets = [own["target_NM"].iloc[0]] * training_sessions + own["target_NM"].tolist()
-        for day, (eid, session_type, of_fibers) in enumerate(zip([*before, *own.index], types, targets, strict=True)):
-            rows.append((eid, subject, session_type, day, of_fibers))
-    eids, subjects, types, days, targets = zip(*rows, strict=True)
+        in_order = enumerate(zip([*before, *own.index], types, targets, strict=True))
+        rows += [(eid, str(subject), name, day, of_fibers) for day, (eid, name, of_fibers) in in_order]
     return _rows(
         SESSIONS,
         len(rows),
-        eid=eids,
-        subject=subjects,
-        session_type=types,
-        start_time=DAYS[list(days)],
-        day_n=days,
-        session_n=np.array(days) + 1.0,
+        eid=[row[0] for row in rows],
+        subject=[row[1] for row in rows],
+        session_type=[row[2] for row in rows],
+        start_time=DAYS[[row[3] for row in rows]],
+        day_n=[row[3] for row in rows],
+        session_n=[row[3] + 1.0 for row in rows],
         session_length=3600.0,
         number=1,
-        target_NM=pd.Series([np.array(of, dtype=object) for of in targets]),
-        brain_region=pd.Series([np.array([name.split("-")[0] for name in of], dtype=object) for of in targets]),
-        hemisphere=pd.Series([np.array(["l"] * len(of), dtype=object) for of in targets]),
+        target_NM=pd.Series([np.array(of, dtype=object) for *_, of in rows]),
+        brain_region=pd.Series([np.array([name.split("-")[0] for name in of], dtype=object) for *_, of in rows]),
+        hemisphere=pd.Series([np.array(["l"] * len(of), dtype=object) for *_, of in rows]),
         datasets=pd.Series([np.array([SIGNAL], dtype=object)] * len(rows)),
     )
 
@@ -157,7 +158,9 @@ def _quality(random: np.random.Generator, recordings: pd.DataFrame, failing_shar
     return _rows(
         QC_PHOTOMETRY,
         n_rows,
-        **both.to_dict("series"),
+        eid=both["eid"],
+        fiber_idx=both["fiber_idx"],
+        brain_region=both["brain_region"],
         band=["GCaMP", "Isosbestic"] * len(recordings),
         n_unique_samples=np.where(failing, 0.05, random.uniform(0.3, 0.9, n_rows)),
         n_band_inversions=0,
@@ -182,7 +185,9 @@ def _encoding(random: np.random.Generator, recordings: pd.DataFrame) -> dict[str
         "encoding_fits": _rows(
             ENCODING_FITS,
             n_rows,
-            **identity.to_dict("series"),
+            eid=identity["eid"],
+            fiber_idx=identity["fiber_idx"],
+            target_NM=identity["target_NM"],
             status="ok",
             alpha=1.0,
             r2_in=random.uniform(0.1, 0.4, n_rows),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from iblnm_core.analyses.coding import stimulus_side
 from iblnm_core.analyses.frame import usable_trials
 from iblnm_core.analyses.response_vectors import MATRIX_LEVELS, VECTOR_EVENTS, response_vector
-from iblnm_core.parameters import ModellingParameters
+from iblnm_core.cohort_parameters import ModellingParameters
 from iblnm_core.schemas import RECORDINGS, TRIAL_REGRESSORS
 
 Random = np.random.Generator

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from iblnm_core.analyses.coding import stimulus_side
 from iblnm_core.analyses.frame import known_hemisphere, usable_trials
 from iblnm_core.analyses.response_vectors import response_vector
-from iblnm_core.parameters import MagnitudeParameters, ModellingParameters, VectorParameters
+from iblnm_core.cohort_parameters import ModellingParameters
+from iblnm_core.parameters import MagnitudeParameters, VectorParameters
 from iblnm_core.session.regressors import trial_timings
 from iblnm_core.session.responses import Responses, magnitudes, mask_after_next_event, subtract_baseline
 

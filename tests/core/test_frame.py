@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iblnm_core.analyses.frame import modelling_frame, usable_trials
-from iblnm_core.parameters import ModellingParameters
+from iblnm_core.cohort_parameters import ModellingParameters
 from iblnm_core.schemas import MODELLING_FRAME, RECORDINGS, RESPONSES, TRIAL_REGRESSORS
 from iblnm_core.storage import tables
 from iblnm_core.storage.tables import SchemaViolation, make_table

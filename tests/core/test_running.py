@@ -8,9 +8,10 @@ from iblnm_core.analyses.outcomes import Status
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.response_analyses import RESPONSE_ANALYSES
 from iblnm_core.analyses.running import results_of, run_analysis, upstream_analyses
+from iblnm_core.cohort_parameters import AnalysisParameters, ModellingParameters
 from iblnm_core.demo.simulated_tables import CohortTables, simulate_tables, trace_table, vector_table
 from iblnm_core.errors import MissingPrerequisite
-from iblnm_core.parameters import PRESETS, AnalysisParameters, ModellingParameters, Parameters
+from iblnm_core.parameters import PRESETS, Parameters
 from iblnm_core.schemas import CONDITION_TRACES, RECORDINGS, RESPONSE_MATRIX, RESPONSES, TABLES, TRIAL_REGRESSORS
 from iblnm_core.storage.tables import StoredTable, Table, make_table, write_table
 

@@ -1,0 +1,1 @@
+"""What people look at: pure functions that draw stored tables, and the one way a picture is written. Nothing is computed here."""

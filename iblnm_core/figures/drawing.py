@@ -1,0 +1,262 @@
+"""A family of figures from the stored tables of a root to its files: pictures, vector files, drawn tables, preview, manifest."""
+
+import dataclasses
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from iblnm_core.errors import IblnmError
+from iblnm_core.figures.family import Drawn, Family
+from iblnm_core.figures.theme import THEMES
+from iblnm_core.parameters import Parameters
+from iblnm_core.schemas import TABLES
+from iblnm_core.storage.atomic import locked, write_bytes
+from iblnm_core.storage.derived import recipe
+from iblnm_core.storage.tables import read_table
+
+FOLDER = "figures"
+"""Below the root; each family has a folder in it."""
+
+MANIFEST = "manifest.json"
+PREVIEW = "preview.png"
+PREVIEW_BYTES = 200 * 1024
+"""A preview is kept in the event log, once for every time a family is drawn."""
+
+_DPI = 150
+_PREVIEW_WIDTH = 900
+_PREVIEW_COLUMNS = 3
+_NAME = re.compile(r"[A-Za-z0-9_]+")
+_UNDATED: Mapping[str, Mapping[str, str | None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+"""Metadata of vector files by format, without the date that they would have."""
+
+_FORMULA = ("=", "+", "-", "@", "\t")
+
+
+class UnsuitableName(IblnmError):
+    """A figure has a name that no file should have, or that another one of its family has."""
+
+
+@dataclass(frozen=True)
+class FigureFiles:
+    """One picture as it is stored.
+
+    Attributes
+    ----------
+    name, caption, missing : str
+    counts : mapping of str to int
+    png, vector, data : str
+        Names of its files in the folder of the family.
+    sha256 : mapping of str to str
+        Of each file, by its name.
+    """
+
+    name: str
+    caption: str
+    missing: str
+    counts: Mapping[str, int]
+    png: str
+    vector: str
+    data: str
+    sha256: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FamilyFiles:
+    """A family as it is stored.
+
+    Attributes
+    ----------
+    folder : Path
+    figures : tuple of FigureFiles
+    made_from : mapping
+        Contents of the tables, parameters, versions of the code and of the drawing library.
+    drawn : bool
+        Whether it was drawn now; not when nothing changed that it is made from.
+    """
+
+    folder: Path
+    figures: tuple[FigureFiles, ...]
+    made_from: Mapping[str, Any]
+    drawn: bool
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The largest count of each kind among the pictures."""
+        names = sorted({name for figure in self.figures for name in figure.counts})
+        return {name: max(figure.counts.get(name, 0) for figure in self.figures) for name in names}
+
+    @property
+    def empty(self) -> bool:
+        """Whether no picture has anything to see."""
+        return all(figure.missing for figure in self.figures)
+
+    @property
+    def preview(self) -> bytes:
+        """The small picture of all of them, PNG."""
+        return (self.folder / PREVIEW).read_bytes()
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of what was drawn, equal exactly when tables, captions and look are."""
+        return _digest(json.dumps([dataclasses.asdict(figure) for figure in self.figures], sort_keys=True).encode())
+
+
+def draw_family(root: Path, family: Family, parameters: Parameters) -> FamilyFiles:
+    """Draw a family of figures from the stored tables; what nothing changed for stays as it is stored.
+
+    Parameters
+    ----------
+    root : Path
+    family : Family
+    parameters : Parameters
+        Of the root; its section `figures` says how.
+
+    Raises
+    ------
+    MissingPrerequisite
+        When a table that it draws is not stored.
+    CorruptArtifact
+    StorageFull
+    """
+    import matplotlib as mpl
+
+    folder = root / FOLDER / family.name
+    schemas = [TABLES[name] for name in family.reads]
+    made_from = recipe(root, schemas, parameters, (*family.sections, "figures"), family.code_version)
+    made_from["matplotlib"] = mpl.__version__
+    with locked(root / FOLDER / f".{family.name}.lock"):
+        stored = stored_family(root, family.name)
+        if stored is not None and stored.made_from == made_from:
+            return stored
+        tables = {
+            name: read_table(root, TABLES[name], columns=None if columns is None else list(columns))
+            for name, columns in family.reads.items()
+        }
+        figures = list(_write(folder, _pictures(family, tables, parameters), parameters.figures.vector_format))
+        _write_preview(folder, [(folder / figure.png).read_bytes() for figure in figures])
+        manifest = {"made_from": made_from, "figures": [dataclasses.asdict(figure) for figure in figures]}
+        write_bytes(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
+        _remove_others(folder, figures)
+    return FamilyFiles(folder, tuple(figures), made_from, drawn=True)
+
+
+def stored_family(root: Path, name: str) -> FamilyFiles | None:
+    """Return a family as it is stored; None when it is not, or a file is not the one that was written.
+
+    Parameters
+    ----------
+    root : Path
+    name : str
+    """
+    folder = root / FOLDER / name
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        figures = tuple(FigureFiles(**figure) for figure in manifest["figures"])
+        files = {file: digest for figure in figures for file, digest in figure.sha256.items()}
+        whole = all(_digest((folder / file).read_bytes()) == digest for file, digest in files.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not whole or not (folder / PREVIEW).is_file():
+        return None
+    return FamilyFiles(folder, figures, manifest["made_from"], drawn=False)
+
+
+def _pictures(family: Family, tables: Mapping[str, pd.DataFrame], parameters: Parameters) -> Iterator[Drawn]:
+    import matplotlib as mpl
+
+    theme = THEMES[parameters.figures.theme]
+    with mpl.rc_context(theme.rc):
+        yield from family.draw(tables, parameters, theme)
+
+
+def _write(folder: Path, pictures: Iterator[Drawn], vector_format: str) -> Iterator[FigureFiles]:
+    """Write pictures as they come, so that one at a time is in memory."""
+    known: set[str] = set()
+    for drawn in pictures:
+        if not _NAME.fullmatch(drawn.name) or drawn.name in known:
+            raise UnsuitableName(
+                f"figure {drawn.name!r} of {folder.name}; expected a name of its own of letters, digits and underscores"
+            )
+        known.add(drawn.name)
+        png, vector, data = (f"{drawn.name}.{suffix}" for suffix in ("png", vector_format, "csv"))
+        contents = {
+            png: _rendered(drawn, "png", {"Software": None, "Title": drawn.name, "Description": drawn.caption}),
+            vector: _rendered(drawn, vector_format, _UNDATED[vector_format]),
+            data: _spreadsheet(drawn.data),
+        }
+        for name, content in contents.items():
+            write_bytes(folder / name, content)
+        digests = {name: _digest(content) for name, content in contents.items()}
+        yield FigureFiles(
+            drawn.name, drawn.caption, drawn.missing, dict(drawn.counts), png, vector, data, sha256=digests
+        )
+
+
+def _rendered(drawn: Drawn, file_format: str, metadata: Mapping[str, str | None]) -> bytes:
+    buffer = io.BytesIO()
+    drawn.figure.savefig(buffer, format=file_format, dpi=_DPI, bbox_inches="tight", metadata=dict(metadata))
+    return buffer.getvalue()
+
+
+def _spreadsheet(data: pd.DataFrame) -> bytes:
+    """Return a table as CSV in which no text of the data can pass for a formula."""
+    safe = data.copy()
+    for name in safe.select_dtypes(object):
+        safe[name] = [
+            f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value for value in safe[name]
+        ]
+    return safe.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _write_preview(folder: Path, pictures: Sequence[bytes]) -> None:
+    """Write one small picture of all pictures, side by side."""
+    from PIL import Image
+
+    n_columns = min(len(pictures), _PREVIEW_COLUMNS) or 1
+    width = _PREVIEW_WIDTH // n_columns
+    thumbnails = []
+    for content in pictures:
+        image = Image.open(io.BytesIO(content)).convert("RGB")
+        scale = min(width / image.width, 1.0)
+        size = round(image.width * scale), max(round(image.height * scale), 1)
+        thumbnails.append(image.resize(size, Image.Resampling.LANCZOS))
+    rows = [thumbnails[first : first + n_columns] for first in range(0, len(thumbnails), n_columns)]
+    heights = [max(image.height for image in row) for row in rows]
+    sheet = Image.new("RGB", (width * n_columns, max(sum(heights), 1)), "white")
+    top = 0
+    for row, height in zip(rows, heights, strict=True):
+        for place, image in enumerate(row):
+            sheet.paste(image, (place * width, top))
+        top += height
+    write_bytes(folder / PREVIEW, _palette_png(sheet))
+
+
+def _palette_png(image: Any) -> bytes:
+    """Return a picture with as many colours, and as large, as the limit of a preview allows."""
+    n_colours = 128
+    while True:
+        buffer = io.BytesIO()
+        image.quantize(n_colours).save(buffer, format="png", optimize=True)
+        if buffer.tell() <= PREVIEW_BYTES:
+            return buffer.getvalue()
+        n_colours = max(n_colours // 2, 16)
+        image = image.resize((round(image.width * 0.8), round(image.height * 0.8)))
+
+
+def _remove_others(folder: Path, figures: Sequence[FigureFiles]) -> None:
+    """Remove files of pictures that the family has no more."""
+    kept = {MANIFEST, PREVIEW, *(name for figure in figures for name in figure.sha256)}
+    for path in folder.iterdir():
+        if path.name not in kept and path.suffix in {".png", ".svg", ".pdf", ".csv"}:
+            path.unlink()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
