@@ -46,8 +46,10 @@ bench: install
 	$(BIN)/python benchmarks/task_encoding.py
 	$(BIN)/python benchmarks/graph.py
 
-docs: install
+# the gallery shows the demo cohort
+docs: demo
 	$(BIN)/python -m iblnm_core.documentation docs
+	$(BIN)/python -m iblnm_core.figures.gallery $(ROOT) docs
 
 # planted against recovered, on the ruler cohort; about a minute
 truth: install

@@ -44,6 +44,10 @@ class AnalysisParameters:
     """Contrasts of the task, percent; ranks count among these."""
     random_effects: tuple[Literal["1", "contrast"], ...] = ("1",)
     """What differs between mice in the model of the task, from complex to simple: the first that every group can be fitted with."""
+    minimum_trace_trials: int = 5
+    """A mouse with fewer trials of a contrast and outcome has no part in their mean course."""
+    minimum_cell_trials: int = 11
+    """A mouse with fewer trials of a contrast, side and outcome has no part in their mean size."""
     minimum_recording_trials: int = 50
     """A recording with fewer complete trials has no model of its own."""
     donors_of_same_mouse: Literal["left_out", "used"] = "left_out"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from iblnm_core.errors import ConfigurationError
+from iblnm_core.session.outputs import ON_REQUEST, OUTPUTS
 from iblnm_dagster.partitions import SESSIONS
 from iblnm_dagster.resources import RootResource
 from iblnm_dagster.session_step import SESSIONS_PER_RUN
@@ -19,6 +20,9 @@ WAITS_S = (600, 3_600, 21_600, 86_400, 259_200)
 
 READING_S = 20.0
 """How long a tick reads datasets to see whether their contents changed, s; Dagster ends a tick after 60 s."""
+
+_MADE = [dg.AssetKey(name) for name in OUTPUTS if name not in ON_REQUEST]
+"""Outputs that a tick requests."""
 
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -92,10 +96,10 @@ def run_requests(plan: Plan, order: Sequence[str]) -> list[dg.RunRequest]:
         run_key = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         if together:
             ends = {"dagster/asset_partition_range_start": eids[0], "dagster/asset_partition_range_end": eids[-1]}
-            requests.append(dg.RunRequest(run_key=run_key, tags=ends))
+            requests.append(dg.RunRequest(run_key=run_key, tags=ends, asset_selection=_MADE))
         else:
             config = {"ops": {"session": {"config": {"eids": list(eids)}}}}
-            requests.append(dg.RunRequest(run_key=run_key, run_config=config))
+            requests.append(dg.RunRequest(run_key=run_key, run_config=config, asset_selection=_MADE))
     return requests
 
 
@@ -143,5 +147,5 @@ tables_hourly = dg.ScheduleDefinition(
     job_name="collect",
     cron_schedule="30 * * * *",
     execution_timezone="UTC",
-    description="Bring the collected tables, the standing of all sessions and the analyses up to date.",
+    description="Bring the collected tables, the standing of all sessions, the analyses and the figures up to date.",
 )

@@ -9,10 +9,14 @@ import dagster as dg
 
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.cohort.collect import COLLECTED
+from iblnm_core.figures.registry import FAMILIES
 from iblnm_core.root import root_path
 from iblnm_core.schemas import STAGE_LOGS
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_dagster.assets.analyses import build_analysis, table_key
+from iblnm_dagster.assets.exports import nwb
+from iblnm_dagster.assets.figures import build_figures, figure_key
+from iblnm_dagster.assets.reports import cohort_report, session_report
 from iblnm_dagster.assets.selection import selection
 from iblnm_dagster.assets.tables import build_collected_table, session_status, stage_logs
 from iblnm_dagster.assets.upstream import fibers, session_index, sessions, sessions_qc
@@ -62,6 +66,10 @@ def build_defs(
             session_status,
             selection,
             *(build_analysis(name) for name in ANALYSES),
+            *(build_figures(name) for name in FAMILIES),
+            session_report,
+            cohort_report,
+            nwb,
         ],
         jobs=[
             dg.define_asset_job(
@@ -92,8 +100,10 @@ def build_defs(
                         for analysis in ANALYSES.values()
                         for schema in analysis.tables
                     ),
+                    *(figure_key(name).to_user_string() for name in FAMILIES),
+                    "cohort_report",
                 ],
-                description="Bring the collected tables, the standing of all sessions and all analyses up to date.",
+                description="Bring the collected tables, the standing of all sessions, all analyses and all figures up to date.",
             ),
         ],
         schedules=[catalogue_daily, tables_hourly],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STATES = ("ok", "failed", "out of date", "never run")
 """Always shown; the rarer ones only when a session is in one."""
-RARE_STATES = ("absent", "source unavailable", "interrupted", "delisted")
+RARE_STATES = ("absent", "on request", "source unavailable", "interrupted", "delisted")
 
 
 @contextlib.contextmanager

@@ -11,10 +11,12 @@ from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.running import upstream_analyses
 from iblnm_core.cohort.unavailable import unavailable_sessions
 from iblnm_core.errors import IblnmError
+from iblnm_core.figures.registry import FAMILIES
 from iblnm_core.root import Root
 from iblnm_core.session.outputs import OUTPUTS, STAGES
 from iblnm_core.session.pipeline import SessionReport
 from iblnm_dagster.assets.analyses import table_key
+from iblnm_dagster.assets.figures import figure_key
 from iblnm_dagster.definitions import build_defs
 from iblnm_dagster.instance import end_runs_of_dead_processes, open_instance, process_tag, write_dagster_home
 from iblnm_dagster.partitions import SESSIONS
@@ -103,15 +105,22 @@ class LocalRuns:
         self._run("extended_qc")
 
     def collect(self, stages: Collection[str] = STAGES) -> None:
-        """Bring the collected tables, the standing of all sessions and the analyses up to date.
+        """Bring the collected tables, the standing of all sessions, the analyses and the figures up to date.
 
         Parameters
         ----------
         stages : collection of str
-            Only the analyses of these stages, and what they are made from.
+            Only the analyses and figures of these stages, and what they are made from.
         """
-        wanted = upstream_analyses(name for name, analysis in ANALYSES.items() if analysis.stage in stages)
+        drawn = {name for name, family in FAMILIES.items() if family.stage in stages}
+        shown = {table for name in drawn for table in FAMILIES[name].reads}
+        wanted = upstream_analyses(
+            name
+            for name, analysis in ANALYSES.items()
+            if analysis.stage in stages or shown & {schema.name for schema in analysis.tables}
+        )
         left_out = {table_key(s.name) for name in ANALYSES if name not in wanted for s in ANALYSES[name].tables}
+        left_out |= {figure_key(name) for name in FAMILIES if name not in drawn}
         everything = self.defs.resolve_job_def("collect").asset_layer.selected_asset_keys
         self._run("collect", assets=sorted(everything - left_out))
 

@@ -46,8 +46,12 @@ class Request:
 
     @property
     def outputs(self) -> frozenset[str]:
-        """Outputs of the stages asked for."""
-        return frozenset(o.name for o in OUTPUTS.values() if o.stage in {*self.stages, ALL_STAGES})
+        """Outputs of the stages asked for; one on request only when its stage is the first of them."""
+        return frozenset(
+            output.name
+            for output in OUTPUTS.values()
+            if output.stage in {*self.stages, ALL_STAGES} and (not output.on_request or output.stage == self.stages[0])
+        )
 
 
 def update(root: Root, request: Request) -> SessionsRun:

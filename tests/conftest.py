@@ -9,6 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tests_support.paths import REPOSITORY
 
+# each test worker has one core: more threads of linear algebra only stand in each other's way; read when numpy is imported
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # how fast examples come says how busy the machine is, and nothing about the code
 settings.register_profile("iblnm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("iblnm")

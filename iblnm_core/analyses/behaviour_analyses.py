@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from iblnm_core.analyses.analysis import Analysis, Tables
 from iblnm_core.analyses.learning import learning_tables
+from iblnm_core.analyses.psychometric_curves import psychometric_curves
 from iblnm_core.analyses.qc_overview import qc_overview
 from iblnm_core.analyses.target_comparison import target_comparison
 from iblnm_core.parameters import Parameters
@@ -17,6 +18,16 @@ def _learning(tables: Tables, _parameters: Parameters) -> Tables:
 
 def _target_comparison(tables: Tables, _parameters: Parameters) -> Tables:
     return target_comparison(tables["recordings"], tables["performance"])
+
+
+def _psychometric_curves(tables: Tables, parameters: Parameters) -> Tables:
+    return psychometric_curves(
+        tables["recordings"],
+        tables["performance"],
+        tables["trials"],
+        tables["trial_timing"],
+        parameters.psychometric,
+    )
 
 
 def _qc_overview(tables: Tables, parameters: Parameters) -> Tables:
@@ -34,6 +45,18 @@ BEHAVIOUR_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
             RESULTS["target_comparison"],
             (),
             _target_comparison,
+            "task_performance",
+        ),
+        "psychometric_curves": Analysis(
+            {
+                "recordings": None,
+                "performance": None,
+                "trials": ("eid", "trial", "choice", "contrast", "signed_contrast", "probabilityLeft"),
+                "trial_timing": ("eid", "trial", "reaction_time"),
+            },
+            RESULTS["psychometric_curves"],
+            ("psychometric",),
+            _psychometric_curves,
             "task_performance",
         ),
         "qc_overview": Analysis(

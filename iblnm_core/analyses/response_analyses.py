@@ -29,6 +29,7 @@ from iblnm_core.analyses.movement import (
     timing_slopes,
 )
 from iblnm_core.analyses.outcomes import false_discovery_rate
+from iblnm_core.analyses.response_curves import contrast_curves, traces_by_target
 from iblnm_core.analyses.swap_null import mouse_p_values, recording_p_values, swap_nulls
 from iblnm_core.analyses.task_lmm import fit_task_models
 from iblnm_core.analyses.traces import mean_traces
@@ -52,6 +53,13 @@ def _modelling_frame(tables: Tables, parameters: Parameters) -> Tables:
 
 def _mean_traces(tables: Tables, _parameters: Parameters) -> Tables:
     return {"mean_traces": mean_traces(tables["condition_traces"], tables["recordings"])}
+
+
+def _response_curves(tables: Tables, parameters: Parameters) -> Tables:
+    options = parameters.analyses
+    curves, outcomes = contrast_curves(tables[_FRAME], options.minimum_cell_trials)
+    traces = traces_by_target(tables["mean_traces"], options.minimum_trace_trials)
+    return {"contrast_curves": curves, "traces_by_target": traces, "response_curves_outcomes": outcomes}
 
 
 def _matrix(tables: Tables, parameters: Parameters) -> pd.DataFrame:
@@ -210,6 +218,13 @@ RESPONSE_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
                 "responses",
             ),
             ("mean_traces", {"condition_traces": None, "recordings": _SELECTED}, (), _mean_traces, "responses"),
+            (
+                "response_curves",
+                {"mean_traces": None, _FRAME: ("eid", "fiber_idx", "target_NM", *_MODEL[1:])},
+                ("analyses",),
+                _response_curves,
+                "responses",
+            ),
             ("response_similarity", _VECTORS, ("vectors",), _response_similarity, "responses"),
             ("target_decoding", _VECTORS, ("vectors", "analyses"), _target_decoding, "responses"),
             ("task_lmm", {_FRAME: _MODEL}, ("analyses",), _task_lmm, "responses"),

@@ -29,7 +29,7 @@ from iblnm_core.session.fingerprint import (
     why_due,
 )
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.outputs import COMPUTED, DATASET_KINDS, upstream
+from iblnm_core.session.outputs import COMPUTED, DATASET_KINDS, ON_REQUEST, ORDINARY, upstream
 from iblnm_core.session.pipeline import SessionReport, SessionTask
 from iblnm_core.session.verdicts import Finding, Verdict
 from iblnm_core.sources.alyx import AlyxSource
@@ -41,7 +41,8 @@ from iblnm_core.storage.tables import read_table
 
 _NOTE_EVERY_S = 10.0
 
-ALL_OUTPUTS = frozenset({*COMPUTED, "session_errors"})
+ALL_OUTPUTS = frozenset({*ORDINARY, "session_errors"})
+"""What is made of a session when nothing is said."""
 
 
 def source_of(root: Root) -> SessionSource:
@@ -160,7 +161,7 @@ class Catalogue:
         self,
         reading_s: float = math.inf,
         eids: Collection[str] | None = None,
-        outputs: Collection[str] = COMPUTED,
+        outputs: Collection[str] = ORDINARY,
     ) -> list[str]:
         """Return the sessions of which something would be computed now, in catalogue order.
 
@@ -174,6 +175,7 @@ class Catalogue:
         outputs : collection of str
             What would be asked for.
         """
+        asked = ON_REQUEST & set(outputs)
         known, due = read_current(self.root), []
         looked_at = self.sessions.keys() if eids is None else self.sessions.keys() & set(eids)
         current = {eid: look for eid, look in known.items() if eid in self.sessions and eid not in looked_at}
@@ -184,7 +186,9 @@ class Catalogue:
             # taken before looking: what changes meanwhile is news at the next look
             look: Look = [stamp_of(self.root.session_file(eid)), self.state(eid)]
             contents = time.monotonic() < start + reading_s
-            if known.get(eid) == look or not any(self.reasons(eid, contents=contents).values()):
+            # what is known to be current is so but for what is made on request
+            is_known = known.get(eid) == look and not asked
+            if is_known or not any(self.reasons(eid, contents=contents, asked=asked).values()):
                 current[eid] = look
             else:
                 due.append(eid)
@@ -195,11 +199,15 @@ class Catalogue:
         if current != known:
             note_current(self.root, current)
         needed = upstream(set(outputs) & set(COMPUTED))
-        if needed >= set(COMPUTED):
+        if needed >= set(ORDINARY):
             return due
-        return [eid for eid in due if any(why and name in needed for name, why in self.reasons(eid).items())]
+        return [
+            eid for eid in due if any(why and name in needed for name, why in self.reasons(eid, asked=asked).items())
+        ]
 
-    def reasons(self, eid: str, *, contents: bool = True) -> dict[str, str | None]:
+    def reasons(
+        self, eid: str, *, contents: bool = True, asked: Collection[str] = frozenset()
+    ) -> dict[str, str | None]:
         """Return, for each output of a session, why it has to be computed; None when it is current.
 
         Parameters
@@ -207,12 +215,19 @@ class Catalogue:
         eid : str
         contents : bool
             Read datasets of which only the time is new; otherwise they count as new.
+        asked : collection of str
+            Outputs on request that are asked for; others have no reason to be computed unless they were once.
         """
         provenance, _ = stored_ledger(self.root, eid)
-        return self._reasons(eid, provenance, contents=contents)
+        return self._reasons(eid, provenance, contents=contents, asked=asked)
 
     def _reasons(
-        self, eid: str, provenance: Mapping[str, Provenance], *, contents: bool = True
+        self,
+        eid: str,
+        provenance: Mapping[str, Provenance],
+        *,
+        contents: bool = True,
+        asked: Collection[str] = frozenset(),
     ) -> dict[str, str | None]:
         inputs = self._task(eid).inputs()
         row, parameters = self.sessions[eid], self.root.parameters
@@ -221,6 +236,8 @@ class Catalogue:
             for name in COMPUTED:
                 stored, kinds = provenance.get(name), dataset_kinds(name)
                 why = why_due(name, stored, row, parameters, inputs.found(kinds))
+                if stored is None and name in ON_REQUEST and name not in asked:
+                    why = None
                 same = why == "input" and contents and stored and inputs.have_contents(stored.inputs, kinds)
                 reasons[name] = None if same else why
         except SourceUnavailable:
@@ -301,7 +318,7 @@ def _standing(
 ) -> tuple[str, str | None, str | None]:
     """Return state, reason and message of one output."""
     if provenance is None:
-        return "never run", None, None
+        return "on request" if name in ON_REQUEST else "never run", None, None
     if provenance.state != "stored":
         error_type, finding = provenance.stopped_by, _finding(provenance.stopped_by, name, verdicts)
         if finding is None:

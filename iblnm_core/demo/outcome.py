@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from iblnm_core.demo.plan import SessionPlan
 from iblnm_core.rules import Severity
 from iblnm_core.session.fingerprint import Provenance
-from iblnm_core.session.outputs import COMPUTED
+from iblnm_core.session.outputs import ORDINARY
 from iblnm_core.session.verdicts import Finding, Verdict
 
 
@@ -33,8 +33,8 @@ def surprises(
         As stored.
     """
     texts = list(_error_surprises(plan, verdicts.values()))
-    stored = {name for name in COMPUTED if name in provenance and provenance[name].state == "stored"}
-    expected = frozenset(COMPUTED) - plan.absent
+    stored = {name for name in ORDINARY if name in provenance and provenance[name].state == "stored"}
+    expected = frozenset(ORDINARY) - plan.absent
     texts += [f"{name} should exist and does not" for name in sorted(expected - stored)]
     texts += [f"{name} should not exist and does" for name in sorted(stored - expected)]
     return [Surprise(eid, plan.plant, text) for text in texts]

@@ -35,7 +35,7 @@ from iblnm_core.demo.plants import PLANTS
 from iblnm_core.demo.session import SimulatedSession, simulate_session
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.parameters import ResponseParameters
-from iblnm_core.session.outputs import COMPUTED
+from iblnm_core.session.outputs import ORDINARY
 from iblnm_core.session.responses import extract_responses, magnitudes, mask_after_next_event, subtract_baseline
 from iblnm_core.vocabulary import split_region
 from iblnm_core.workers import results_of
@@ -242,7 +242,7 @@ def outcome_table(plans: Sequence[SessionPlan], seed: int) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for plan in plans:
         common = {"eid": plan.eid(seed), "plant": plan.plant}
-        for asset in COMPUTED:
+        for asset in ORDINARY:
             outcome = "absent" if asset in plan.absent else "materialised"
             rows.append({**common, "asset": asset, "outcome": outcome})
         errors = () if plan.plant is None else PLANTS[plan.plant].expected

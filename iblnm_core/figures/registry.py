@@ -4,6 +4,24 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from iblnm_core.figures.family import Family
+from iblnm_core.figures.movement_encoding import MOVEMENT_FAMILIES
+from iblnm_core.figures.response_models import MODEL_FAMILIES
+from iblnm_core.figures.response_vectors import VECTOR_FAMILIES
+from iblnm_core.figures.responses import RESPONSE_FAMILIES
+from iblnm_core.figures.session_models import SESSION_MODEL_FAMILIES
+from iblnm_core.figures.task_encoding import ENCODING_FAMILIES
 
-FAMILIES: Mapping[str, Family] = MappingProxyType({})
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        family.name: family
+        for family in (
+            *RESPONSE_FAMILIES,
+            *MODEL_FAMILIES,
+            *SESSION_MODEL_FAMILIES,
+            *VECTOR_FAMILIES,
+            *MOVEMENT_FAMILIES,
+            *ENCODING_FAMILIES,
+        )
+    }
+)
 """All families by name, in the order in which people look at them."""

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from iblnm_core.schemas import learning, models, qc_overview, recording_models, similarity, task_encoding
+from iblnm_core.schemas import (
+    learning,
+    models,
+    psychometric,
+    qc_overview,
+    recording_models,
+    response_curves,
+    similarity,
+    task_encoding,
+)
 from iblnm_core.schemas.analyses import MEAN_TRACES, MODELLING_FRAME
 from iblnm_core.schemas.keys import EVENT, TARGET, result_table
 from iblnm_core.schemas.models import N_SUBJECTS, N_TRIALS
@@ -38,6 +47,11 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
     {
         "modelling_frame": (MODELLING_FRAME,),
         "mean_traces": (MEAN_TRACES,),
+        "response_curves": (
+            response_curves.CONTRAST_CURVES,
+            response_curves.TRACES_BY_TARGET,
+            _outcomes("response_curves", "responses"),
+        ),
         "response_similarity": (
             similarity.SIMILARITY_TARGETS,
             similarity.SIMILARITY_PAIRS,
@@ -147,6 +161,13 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
             learning.TARGET_SUBJECTS,
             learning.TARGET_SESSIONS,
             _outcomes("target_comparison", "task_performance"),
+        ),
+        "psychometric_curves": (
+            psychometric.PSYCHOMETRIC_CURVES,
+            psychometric.PSYCHOMETRIC_MEANS,
+            psychometric.REACTION_TIMES,
+            psychometric.REACTION_TIME_MEANS,
+            _outcomes("psychometric_curves", "task_performance"),
         ),
         "qc_overview": (
             qc_overview.QC_MONTHLY,

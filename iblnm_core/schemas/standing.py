@@ -60,7 +60,7 @@ SESSION_STATUS = TableSchema(
         Column(
             "state",
             "text",
-            "ok, failed, absent (the session has none), never run, out of date, source unavailable, interrupted, or delisted",
+            "ok, failed, absent (the session has none), never run, on request (made when asked for by name), out of date, source unavailable, interrupted, or delisted",
         ),
         Column("reason", "text", "error type of a failure or absence, or what changed", nullable=True),
         Column(

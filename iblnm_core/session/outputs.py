@@ -38,6 +38,8 @@ class SessionOutput:
         Timed steps of the pipeline that make it.
     code_version : str
         Raised whenever the computation changes in a way that changes results.
+    on_request : bool
+        Made only when it is asked for by name; what was made so is kept current with the others.
     """
 
     name: str
@@ -50,6 +52,7 @@ class SessionOutput:
     part: str
     steps: tuple[str, ...] = ()
     code_version: str = "1"
+    on_request: bool = False
 
 
 MAY_BE_EMPTY = frozenset({"responses", "response_magnitudes", "response_vector", "condition_traces", "encoding_model"})
@@ -222,6 +225,8 @@ _OUTPUTS = (
         row_fields=("hemisphere",),
         part=r"photometry/[^/]+/encoding",
         steps=("encoding",),
+        # three times as long as all else of a session
+        on_request=True,
     ),
     SessionOutput(
         "video_qc",
@@ -279,6 +284,12 @@ STAGES = (
 
 COMPUTED: tuple[str, ...] = tuple(name for name in OUTPUTS if name != "session_errors")
 """Outputs that are computed from inputs; `session_errors` follows from every run."""
+
+ON_REQUEST = frozenset(output.name for output in OUTPUTS.values() if output.on_request)
+"""Outputs that are made only when they are asked for by name."""
+
+ORDINARY: tuple[str, ...] = tuple(name for name in COMPUTED if name not in ON_REQUEST)
+"""Outputs that every session has made of it."""
 
 
 def upstream(names: Iterable[str]) -> frozenset[str]:

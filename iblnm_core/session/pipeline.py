@@ -24,7 +24,7 @@ from iblnm_core.session.fingerprint import (
     why_due,
 )
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.outputs import COMPUTED, MAY_BE_EMPTY, owner_of_part, upstream
+from iblnm_core.session.outputs import COMPUTED, MAY_BE_EMPTY, ON_REQUEST, ORDINARY, owner_of_part, upstream
 from iblnm_core.session.timing import StepTimes
 from iblnm_core.session.verdicts import Judge, Verdict
 from iblnm_core.sources.downloads import Fetcher, RemoteFile
@@ -166,6 +166,9 @@ class _SessionRun:
     def what_is_due(self) -> frozenset[str]:
         """Return the outputs to compute: those asked for and their upstream, as far as they are not current."""
         wanted = self.task.selected & frozenset(COMPUTED)
+        if wanted >= set(ORDINARY):
+            # what was made on request once is kept current
+            wanted |= ON_REQUEST & self.provenance.keys()
         # whatever is asked for, a file says which session it is about
         needed = (upstream(wanted) | {"session_metadata"}) & frozenset(COMPUTED)
         due = {name for name in needed if self._is_due(name)}

@@ -31,7 +31,7 @@ from iblnm_core.root import create_root
 from iblnm_core.rules import RULES, Consequence, Rule, Severity
 from iblnm_core.session import layout
 from iblnm_core.session.metadata import absent_categories
-from iblnm_core.session.outputs import COMPUTED
+from iblnm_core.session.outputs import COMPUTED, ORDINARY
 from iblnm_core.session.pipeline import process_session
 from iblnm_core.sources.local import LocalSource
 from iblnm_core.storage.session_file import SessionFile
@@ -553,7 +553,7 @@ def test_pipeline_finds_what_is_planted_and_nothing_else(reports, name):
 @pytest.mark.parametrize("session", SOUND, ids=lambda p: f"{p.subject.name}-{p.date}-{p.session_type}-{p.layout}")
 def test_sound_sessions_have_all_outputs_and_no_fatal_error(reports, session):
     report = reports[session.eid(SEED)]
-    assert set(COMPUTED) <= report.provenance.keys()
+    assert set(ORDINARY) <= report.provenance.keys()
     assert report.stopped == {}
     assert not report.failed
     assert surprises(session, report.eid, report.provenance, report.verdicts) == []

@@ -7,6 +7,7 @@ from tests_support.sessions import OneSession, catalogue_of
 
 from iblnm_core.analyses.encoding_summary import encoding_summary, over_mice
 from iblnm_core.cohort.collect import collected_rows
+from iblnm_core.cohort.status import ALL_OUTPUTS
 from iblnm_core.encoding.design import ContinuousRegressor
 from iblnm_core.encoding.model import fit_encoding_model
 from iblnm_core.parameters import PRESETS
@@ -14,12 +15,14 @@ from iblnm_core.root import create_root
 from iblnm_core.schemas import ENCODING_DELTA_R2, ENCODING_FITS, ENCODING_KERNELS
 from iblnm_core.schemas.results import RESULTS
 from iblnm_core.session import layout
+from iblnm_core.session.outputs import ON_REQUEST
 from iblnm_core.session.wheel import wheel_velocity
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import make_table
 
 POSITION, TIMES = (f"alf/task_00/_ibl_wheel.{name}.npy" for name in ("position", "timestamps"))
 PARAMETERS = PRESETS["default"]
+EVERYTHING = ALL_OUTPUTS | ON_REQUEST
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def session(tmp_path_factory, copies):
     made = copies(folder / "cache", 1)
     (eid,) = made.eids
     one = OneSession(create_root(folder / "root", cache=made.cache), made.folders[eid], eid)
-    one.run()
+    one.run(selected=EVERYTHING)
     return one
 
 
@@ -63,10 +66,31 @@ def test_a_session_without_wheel_has_a_model_without_it(tmp_path, copies):
     (eid,) = made.eids
     (made.folders[eid] / POSITION).unlink()
     session = OneSession(create_root(tmp_path / "root", cache=made.cache), made.folders[eid], eid)
-    report = session.run()
+    report = session.run(selected=EVERYTHING)
     assert "encoding_model" not in report.stopped
     assert "wheel_velocity" in report.stopped
     assert "wheel_velocity" not in set(tables_of(session)["encoding_delta_r2"]["block"])
+
+
+def test_a_model_is_made_on_request_only(tmp_path, copies):
+    made = copies(tmp_path / "cache", 2)
+    root = create_root(tmp_path / "root", cache=made.cache)
+    asked, other = (OneSession(root, made.folders[eid], eid) for eid in made.eids)
+    assert "encoding_model" not in asked.run().provenance
+    assert "encoding_model" not in other.run().provenance
+    catalogue = catalogue_of(root)
+    states = catalogue.status().set_index(["eid", "asset"])["state"]
+    assert states[asked.eid, "encoding_model"] == "on request"
+    assert set(states.drop("encoding_model", level="asset")) == {"ok"}
+    assert catalogue.due() == []
+    assert set(catalogue.due(outputs={"encoding_model"})) == set(made.eids)
+    assert asked.run(selected=frozenset({"encoding_model"})).computed == {"encoding_model"}
+    assert catalogue_of(root).due(outputs={"encoding_model"}) == [other.eid]
+    # what was made once is kept current
+    asked.rewrite("alf/task_00/_ibl_trials.table.pqt", lambda trials: trials.head(len(trials) - 1))
+    assert "encoding_model" in catalogue_of(root).reasons(asked.eid)
+    assert "encoding_model" in asked.run().computed
+    assert catalogue_of(root).due() == []
 
 
 def test_other_kernels_are_made_from_the_stored_signal(session):

@@ -10,7 +10,7 @@ from iblnm_core.demo.plan import SessionPlan
 from iblnm_core.demo.presets import SUBJECTS
 from iblnm_core.errors import InsufficientTrials, LedStateGap
 from iblnm_core.session.fingerprint import Provenance
-from iblnm_core.session.outputs import COMPUTED
+from iblnm_core.session.outputs import ORDINARY
 from iblnm_core.session.verdicts import Judge
 
 EID = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -25,7 +25,7 @@ def stored(*absent):
         state = "stopped" if name in absent else "stored"
         return Provenance(state, None, "", "", "", "", (), {}, {})
 
-    return {name: entry(name) for name in COMPUTED}
+    return {name: entry(name) for name in ORDINARY}
 
 
 def verdicts(rule=None, error=None):

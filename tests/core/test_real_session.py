@@ -159,7 +159,7 @@ def test_the_verdicts_of_the_session(processed):
         "condition_traces": "ok",
         "wheel_velocity": "failed",
         "trial_regressors": "ok",
-        "encoding_model": "ok",
+        "encoding_model": "on request",
         "video_qc": "absent",
     }
     with SessionFile(root.session_file(eid), eid) as file:
@@ -172,7 +172,7 @@ def test_the_verdicts_of_the_session(processed):
             *(
                 f"photometry/{r}/{p}"
                 for r in ("PPT", "SI")
-                for p in ("bands", "encoding", "magnitudes", "preprocessed", "qc", "responses", "traces", "vector")
+                for p in ("bands", "magnitudes", "preprocessed", "qc", "responses", "traces", "vector")
             ),
             "provenance",
             "trial_regressors",

@@ -17,6 +17,7 @@ from iblnm_core.cohort.under_way import interrupted_sessions, sessions_under_way
 from iblnm_core.overrides import parameters_from
 from iblnm_core.root import create_root
 from iblnm_core.schemas import SESSION_INDEX
+from iblnm_core.session.outputs import ON_REQUEST
 from iblnm_core.session.pipeline import process_session
 from iblnm_core.storage.tables import make_table, read_table, write_table
 
@@ -36,6 +37,7 @@ def done(tmp_path, copies):
 
 def states(catalogue):
     table = catalogue.status()
+    table = table[~table["asset"].isin(ON_REQUEST)]
     return {eid: set(rows["state"]) for eid, rows in table.groupby("eid")}
 
 

@@ -27,7 +27,7 @@ from iblnm_core.demo.truth import effect_table, kernel_table, outcome_table, ses
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.parameters import PRESETS
 from iblnm_core.session import performance, regressors
-from iblnm_core.session.outputs import COMPUTED
+from iblnm_core.session.outputs import ORDINARY
 from iblnm_core.sources.local import LocalSource
 
 SEED = 1
@@ -264,7 +264,7 @@ def test_outcomes_list_every_output_and_every_planted_error():
     plans = demo_plans()
     outcomes = outcome_table(plans, SEED)
     per_session = outcomes[outcomes["outcome"].notna()].groupby("eid").size()
-    assert set(per_session) == {len(COMPUTED)}
+    assert set(per_session) == {len(ORDINARY)}
     assert len(per_session) == 84
     errors = outcomes[outcomes["error_type"].notna()]
     few = errors[errors["plant"] == "few_trials"]

@@ -85,7 +85,6 @@ def test_sessions_with_each_output(tables):
         "condition_traces": 64,
         "wheel_velocity": 78,
         "trial_regressors": 80,
-        "encoding_model": 64,
         "video_qc": 83,
     }
     quality = tables["qc_photometry"]

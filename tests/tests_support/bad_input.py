@@ -16,7 +16,6 @@ SIGNAL_OUTPUTS = {
     "response_magnitudes",
     "response_vector",
     "condition_traces",
-    "encoding_model",
 }
 BEHAVIOUR_OUTPUTS = {"trials", "task_performance", "wheel_velocity", "trial_regressors"}
 
