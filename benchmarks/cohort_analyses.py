@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.running import run_analysis
-from iblnm_core.demo.simulated_sessions import simulate_session_tables
+from iblnm_core.demo.simulated_sessions import simulate_session_tables, trial_tables
 from iblnm_core.demo.simulated_tables import simulate_tables, trace_table, vector_table
 from iblnm_core.parameters import Parameters
 from iblnm_core.schemas import TABLES
@@ -50,6 +50,7 @@ def store_tables(folder, blocks, n_sessions, n_subjects):
         "recordings": cohort.recordings,
         "response_matrix": vector_table(cohort, blocks),
         "condition_traces": trace_table(cohort.recordings),
+        **trial_tables(cohort.regressors),
         **simulate_session_tables(cohort.recordings),
     }
     for name, rows in tables.items():

@@ -229,6 +229,10 @@ class ConfigurationError(IblnmError):
     """A setting, a command or a root cannot be used as asked."""
 
 
+class MissingDependency(ConfigurationError):
+    """A package that only some commands need is not installed."""
+
+
 class NotLoaded(IblnmError):
     """Something was asked of a session in a notebook that takes data which were not loaded yet."""
 
@@ -255,6 +259,14 @@ class RaggedNull(IblnmError, ValueError):
 
 class SingularDesign(IblnmError, ValueError):
     """The columns of a design depend on each other."""
+
+
+class NwbMetadataIncomplete(IblnmError):
+    """A session has not even what an NWB file must have."""
+
+
+class OutdatedSession(IblnmError):
+    """What is stored of a session was not made from its inputs, parameters or code as they are now."""
 
 
 class SourceUnavailable(IblnmError):

@@ -260,6 +260,20 @@ class EncodingParameters:
 
 
 @dataclass(frozen=True)
+class NwbParameters:
+    """Files in the format NWB; no result depends on it."""
+
+    inspection: Literal["on", "off"] = "on"
+    """Whether the graph holds files against best practices, where the inspector is installed."""
+    experiment_description: str = (
+        "Fibre photometry of neuromodulatory neurons while mice make perceptual decisions in the task of the International Brain "
+        "Laboratory."
+    )
+    keywords: tuple[str, ...] = ("fiber photometry", "decision making", "mouse", "International Brain Laboratory")
+    publications: tuple[str, ...] = ("https://doi.org/10.7554/eLife.63711",)
+
+
+@dataclass(frozen=True)
 class Parameters:
     """The whole parameter set of a root."""
 
@@ -284,6 +298,7 @@ class Parameters:
     analyses: AnalysisParameters = field(default_factory=AnalysisParameters)
     task_encoding: TaskEncodingParameters = field(default_factory=TaskEncodingParameters)
     figures: FigureParameters = field(default_factory=FigureParameters)
+    nwb: NwbParameters = field(default_factory=NwbParameters)
 
     def digest(self, sections: tuple[str, ...]) -> str:
         """Return a short hash of the named sections, equal exactly when all their values are."""

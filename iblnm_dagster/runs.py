@@ -9,6 +9,7 @@ import dagster as dg
 
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.running import upstream_analyses
+from iblnm_core.cohort.status import ALL_OUTPUTS
 from iblnm_core.cohort.unavailable import unavailable_sessions
 from iblnm_core.errors import IblnmError
 from iblnm_core.figures.registry import FAMILIES
@@ -133,7 +134,7 @@ class LocalRuns:
         self,
         eids: Sequence[str],
         *,
-        outputs: Collection[str] = tuple(OUTPUTS),
+        outputs: Collection[str] = ALL_OUTPUTS,
         reprocess: bool = False,
         one_run: bool = False,
     ) -> SessionsRun:

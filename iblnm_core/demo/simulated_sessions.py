@@ -15,6 +15,8 @@ from iblnm_core.schemas import (
     PERFORMANCE,
     QC_PHOTOMETRY,
     SESSIONS,
+    TRIAL_TIMING,
+    TRIALS,
 )
 from iblnm_core.session.performance import FITTED_BLOCKS
 from iblnm_core.table_schema import TableSchema
@@ -62,6 +64,21 @@ def simulate_session_tables(
         "qc_photometry": _quality(random, recordings, failing_share),
         **_encoding(random, recordings),
     }
+
+
+def trial_tables(regressors: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the tables `trials` and `trial_timing` of trials.
+
+    Parameters
+    ----------
+    regressors : DataFrame
+        The `trial_regressors` table of `simulate_tables`.
+    """
+    made = {}
+    for schema in (TRIALS, TRIAL_TIMING):
+        known = {name: regressors[name].to_numpy() for name in schema.column_names if name in regressors}
+        made[schema.name] = _rows(schema, len(regressors), **known)
+    return made
 
 
 def _rows(schema: TableSchema, n_rows: int, /, **columns: object) -> pd.DataFrame:

@@ -1,21 +1,28 @@
 """Cohort analyses through the graph: what stays while nothing changed, what is made anew when something did."""
 
+import base64
+import io
 import json
 import re
 import shutil
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.response_analyses import RESPONSE_ANALYSES
 from iblnm_core.cohort.collect import COLLECTED
+from iblnm_core.figures.drawing import PREVIEW_BYTES
+from iblnm_core.figures.registry import FAMILIES
 from iblnm_core.root import create_root, open_root
 from iblnm_core.schemas import TABLES
 from iblnm_core.sources.indexing import index_cache
 from iblnm_dagster.assets.analyses import table_key
+from iblnm_dagster.assets.figures import figure_key
 from iblnm_dagster.runs import LocalRuns
 
 pytestmark = pytest.mark.graph
@@ -43,6 +50,9 @@ class World:
         paths = {name: self.root.path / schema.path for name, schema in TABLES.items()}
         return {name: path.stat().st_mtime_ns for name, path in paths.items() if path.is_file()}
 
+    def pictures(self):
+        return {path: path.stat().st_mtime_ns for path in (self.root.path / "figures").rglob("*.*")}
+
     def set_parameter(self, section, line):
         settings = self.root.path / "iblnm.toml"
         settings.write_text(settings.read_text() + f"\n[parameters.{section}]\n{line}\n")
@@ -66,7 +76,7 @@ def test_a_cohort_of_one_mouse_has_outcomes_that_say_why(world):
         if last.name.endswith("_outcomes"):
             outcomes = pd.read_parquet(world.root.path / last.path)
             assert len(outcomes), name
-            if name not in {"response_similarity", "drop_one"}:
+            if name not in {"response_similarity", "drop_one", "response_curves"}:
                 assert "ok" not in set(outcomes["status"]), name
 
 
@@ -82,11 +92,30 @@ def test_the_main_table_has_a_preview_and_the_tables_say_how_groups_came_out(wor
     assert metadata["seconds"].value > 0
 
 
+def test_figures_are_drawn_and_shown_in_the_interface(world):
+    for name, family in FAMILIES.items():
+        metadata = world.metadata(figure_key(name))
+        picture = base64.b64decode(metadata["preview"].md_str.partition("base64,")[2].rstrip(")"))
+        assert Image.open(io.BytesIO(picture)).format == "PNG"
+        assert len(picture) <= PREVIEW_BYTES
+        folder = Path(metadata["folder"].path)
+        assert metadata["figures"].value == len(list(folder.glob("*.csv"))) > 0
+        assert folder == world.root.path / "figures" / family.name
+        assert metadata["theme"].value == "default"
+    courses = world.metadata(figure_key("mean_traces"))
+    assert not courses["empty"].value
+    assert courses["n_subjects"].value == 1
+    assert "over mice" in courses["captions"].md_str
+    assert world.metadata(figure_key("encoding_model"))["empty"].value
+
+
 def test_nothing_is_computed_when_nothing_changed(world):
     # what is small and looked at anew each time
     always = {"session_index", "sessions", "fibers", "session_status", "selection", "recordings"}
+    drawn = world.pictures()
     written = world.update(world.made.eids)
     assert {name for name in written if not name.endswith("_log")} <= always
+    assert world.pictures() == drawn
     metadata = world.metadata(table_key("response_similarity_targets"))
     assert metadata["unchanged"].value
     assert metadata["groups"].value == 3

@@ -9,7 +9,7 @@ import pytest
 from ui.interface import Server, command, eventually, processes_of
 
 from iblnm_core.root import create_root
-from iblnm_core.session.outputs import OUTPUTS
+from iblnm_core.session.outputs import ON_REQUEST, OUTPUTS
 from iblnm_core.storage.session_file import SessionFile
 
 pytestmark = pytest.mark.browser
@@ -42,7 +42,7 @@ class Batch:
             "selector": {
                 **self.server.selector,
                 "pipelineName": "__ASSET_JOB",
-                "assetSelection": [{"path": [name]} for name in OUTPUTS],
+                "assetSelection": [{"path": [name]} for name in OUTPUTS if name not in ON_REQUEST],
             },
         }
         answer = self.server.ask(LAUNCH, params=params)["launchPipelineExecution"]
