@@ -14,6 +14,8 @@ from iblnm_core import __version__
 from iblnm_core.errors import ConfigurationError, IblnmError
 from iblnm_core.session.outputs import STAGES
 from iblnm_dagster import printing
+from iblnm_dagster.commands_export import export
+from iblnm_dagster.commands_report import report
 
 ROOT = click.option(
     "--root",
@@ -220,6 +222,10 @@ def failures(root: Path | None, error_types: Sequence[str], eid: str | None) -> 
     errors = collected_rows(opened, "errors")
     rows = errors[errors["eid"] == eid] if eid else fatal_rows(errors, error_types)
     printing.error_rows(rows, everything=eid is not None)
+
+
+main.add_command(ROOT(export))
+main.add_command(ROOT(report))
 
 
 @main.command(epilog=_examples("iblnm ui --root iblnm_demo", "iblnm ui --root results --port 3001"))

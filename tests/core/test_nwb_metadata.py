@@ -155,28 +155,37 @@ def test_a_session_without_start_gets_no_file(start):
         build_file(content_of(None, trials_of(3), start_time=start))
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_texts_make_a_valid_file_inside_its_folder(tmp_path, kind):
-    text = HOSTILE[kind]
+def hostile_content(text, *others):
+    """A session with the same text wherever the source has one, and others as further notes."""
     insertion = {
         "source": "Alyx", "fiber": text, "insertion": text, "provenance": text, "hemisphere": "r", "brain_region": text,
         "entry_ml_um": 500.0, "entry_ap_um": -3000.0, "entry_dv_um": np.nan, "depth_um": 4000.0, "theta_deg": 0.0, "phi_deg": 0.0,
     }  # fmt: skip
     row = dict.fromkeys(("subject", "lab", "task_protocol", "line", "strain", "institution", "session_type"), text)
     raw = raw_of([text, f"{text}."], insertion=insertion, target=text, label=text)
-    content = content_of(raw, trials_of(3), [text], **row, genotype=[text])
+    return content_of(raw, trials_of(3), [text, *others], **row, genotype=[text])
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_texts_stay_what_they_are_or_are_on_record_and_the_file_inside_its_folder(tmp_path, kind):
+    text = HOSTILE[kind]
+    content = hostile_content(text)
     folder = tmp_path / "exports"
     path = folder / file_path(content)
     assert path.resolve().is_relative_to(folder)
     assert len(path.relative_to(folder).parts) == 2
     path.parent.mkdir(parents=True)
     stored(content, path)
-    assert schema_errors(path) == []
     with opened(path) as file:
         assert len(file.acquisition) == 2
         assert ("cannot hold" in file.notes) == (kind in {"unfit", "long"})
         assert file.lab == {"paths": text, "long": text[:LONGEST_TEXT], "empty": None}.get(kind, file.lab)
         assert file.subject.subject_id == (text if kind in {"paths", "empty"} else Texts().clean("subject", text))
+
+
+def test_hostile_texts_make_a_valid_file(tmp_path):
+    content = hostile_content(HOSTILE["unfit"] + HOSTILE["paths"], *HOSTILE.values())
+    assert schema_errors(stored(content, tmp_path / "hostile.nwb")) == []
 
 
 @given(st.text(st.characters(), max_size=50))

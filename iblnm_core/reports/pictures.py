@@ -1,0 +1,92 @@
+"""From a drawn figure to a picture inside a page: sharp where that is small, of few colours where it is not."""
+
+import base64
+import io
+from typing import TYPE_CHECKING, Any
+
+from iblnm_core.reports.model import Picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH_IN = 9.2
+"""Width of all pictures of a session, inches."""
+
+LARGEST_VECTOR = 300_000
+"""Vector pictures above so many bytes become pixels."""
+
+PREVIEW_BYTES = 200_000
+_DPI = 160
+_COLOURS = 64
+_CSS_DPI = 96
+
+
+def picture(figure: "Figure", alt: str, caption: str, title: str = "") -> Picture:
+    """Return a figure as a picture of a page.
+
+    Parameters
+    ----------
+    figure : Figure
+    alt : str
+        What is seen, with numbers, for those who cannot see it.
+    caption : str
+    title : str
+    """
+    width, height = (round(side * _CSS_DPI) for side in figure.get_size_inches())
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    content, kind = buffer.getvalue(), "svg+xml"
+    if len(content) > LARGEST_VECTOR:
+        content, kind = few_colours(_pixels(figure, _DPI), _COLOURS), "png"
+    return Picture(data_address(content, kind), alt, caption, width, height, title)
+
+
+def data_address(content: bytes, kind: str) -> str:
+    """Return content as an address that holds it."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def few_colours(image: Any, n_colours: int) -> bytes:
+    """Return pixels as PNG with a palette, in which colours of small areas survive."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    image.convert("RGB").quantize(n_colours, Image.Quantize.MAXCOVERAGE).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def preview(figure: "Figure") -> bytes:
+    """Return a small PNG of a figure, as small as the event log wants it."""
+    dpi = 72
+    while True:
+        content = few_colours(_pixels(figure, dpi), _COLOURS)
+        if len(content) * 4 / 3 <= PREVIEW_BYTES:
+            return content
+        dpi = round(dpi * 0.8)
+
+
+def scaled(content: bytes, widest: int, n_colours: int) -> tuple[bytes, int, int]:
+    """Return a PNG of few colours, not wider than asked for, with its width and height.
+
+    Parameters
+    ----------
+    content : bytes
+        A PNG.
+    widest : int
+        Pixels.
+    n_colours : int
+    """
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(content)).convert("RGB")
+    scale = min(widest / image.width, 1.0)
+    image = image.resize((round(image.width * scale), max(round(image.height * scale), 1)), Image.Resampling.LANCZOS)
+    return few_colours(image, n_colours), image.width, image.height
+
+
+def _pixels(figure: "Figure", dpi: int) -> Any:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return Image.open(io.BytesIO(buffer.getvalue()))
