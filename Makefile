@@ -44,11 +44,14 @@ bench: install
 	$(BIN)/python benchmarks/cohort_analyses.py
 	$(BIN)/python benchmarks/encoding.py
 	$(BIN)/python benchmarks/task_encoding.py
+	$(BIN)/python benchmarks/nwb.py
+	$(BIN)/python benchmarks/reports.py
 	$(BIN)/python benchmarks/graph.py
 
 # the gallery shows the demo cohort
 docs: demo
 	$(BIN)/python -m iblnm_core.documentation docs
+	$(BIN)/iblnm run --root $(ROOT) --only task_encoding
 	$(BIN)/python -m iblnm_core.figures.gallery $(ROOT) docs
 
 # planted against recovered, on the ruler cohort; about a minute

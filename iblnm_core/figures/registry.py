@@ -5,16 +5,20 @@ from types import MappingProxyType
 
 from iblnm_core.figures.family import Family
 from iblnm_core.figures.movement_encoding import MOVEMENT_FAMILIES
+from iblnm_core.figures.photometry_qc import PHOTOMETRY_QC
 from iblnm_core.figures.response_models import MODEL_FAMILIES
 from iblnm_core.figures.response_vectors import VECTOR_FAMILIES
 from iblnm_core.figures.responses import RESPONSE_FAMILIES
 from iblnm_core.figures.session_models import SESSION_MODEL_FAMILIES
 from iblnm_core.figures.task_encoding import ENCODING_FAMILIES
+from iblnm_core.figures.task_performance import TASK_PERFORMANCE
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         family.name: family
         for family in (
+            PHOTOMETRY_QC,
+            TASK_PERFORMANCE,
             *RESPONSE_FAMILIES,
             *MODEL_FAMILIES,
             *SESSION_MODEL_FAMILIES,

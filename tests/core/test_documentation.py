@@ -13,10 +13,11 @@ from tests_support.sessions import processed_root
 
 from iblnm_core import documentation
 from iblnm_core.analyses.registry import ANALYSES
+from iblnm_core.cohort.status import ALL_OUTPUTS
 from iblnm_core.demo.presets import demo_plans
 from iblnm_core.overrides import parameters_from
 from iblnm_core.parameters import PRESETS
-from iblnm_core.session.outputs import OUTPUTS
+from iblnm_core.session.outputs import ON_REQUEST, OUTPUTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
@@ -46,7 +47,9 @@ def _anchors(page):
 def demo_root(tmp_path_factory):
     """A folder with a small demo root."""
     folder = tmp_path_factory.mktemp("documentation")
-    return processed_root(folder / "iblnm_demo", demo_plans(subjects=1, sessions=1, clinic=False))
+    return processed_root(
+        folder / "iblnm_demo", demo_plans(subjects=1, sessions=1, clinic=False), ALL_OUTPUTS | ON_REQUEST
+    )
 
 
 @pytest.mark.parametrize("name", documentation.PAGES)

@@ -18,9 +18,14 @@ def session(tmp_path_factory, sound_cache):
     return Processed(tmp_path_factory.mktemp("nwb_asset"), sound_cache)
 
 
-def materialised(session, instance):
+@pytest.fixture(scope="module")
+def defs(session):
+    return build_defs(session.root.path)
+
+
+def materialised(session, defs, instance):
     instance.add_dynamic_partitions(SESSIONS.name, [session.task.eid])
-    job = build_defs(session.root.path).resolve_implicit_global_asset_job_def()
+    job = defs.resolve_implicit_global_asset_job_def()
     config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     return job.execute_in_process(
         instance=instance,
@@ -38,9 +43,9 @@ def settings(session, text):
     return path, original
 
 
-def test_the_asset_writes_the_file_and_its_checks_say_how_good_it_is(session):
+def test_the_asset_writes_the_file_and_its_checks_say_how_good_it_is(session, defs):
     with dg.DagsterInstance.ephemeral() as instance:
-        result = materialised(session, instance)
+        result = materialised(session, defs, instance)
         assert result.success
         (event,) = result.get_asset_materialization_events()
         checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
@@ -55,22 +60,22 @@ def test_the_asset_writes_the_file_and_its_checks_say_how_good_it_is(session):
         assert message in checks[name].metadata["messages"].value
 
 
-def test_without_inspection_only_the_schema_is_judged(session):
+def test_without_inspection_only_the_schema_is_judged(session, defs):
     path, original = settings(session, '\n[parameters.nwb]\ninspection = "off"\n')
     try:
         with dg.DagsterInstance.ephemeral() as instance:
-            result = materialised(session, instance)
+            result = materialised(session, defs, instance)
             assert result.success
             assert [check.check_name for check in result.get_asset_check_evaluations()] == ["nwb_schema_valid"]
     finally:
         path.write_text(original)
 
 
-def test_a_session_of_other_parameters_fails_with_what_to_do(session):
+def test_a_session_of_other_parameters_fails_with_what_to_do(session, defs):
     path, original = settings(session, "\n[parameters.wheel]\ncutoff_hz = 10.0\n")
     try:
         with dg.DagsterInstance.ephemeral() as instance:
-            result = materialised(session, instance)
+            result = materialised(session, defs, instance)
             assert not result.success
             (failure,) = result.filter_events(lambda event: event.is_step_failure)
             assert f"run `iblnm run --eid {session.task.eid}`" in str(failure.event_specific_data.error)
@@ -78,14 +83,13 @@ def test_a_session_of_other_parameters_fails_with_what_to_do(session):
         path.write_text(original)
 
 
-def test_no_job_and_no_automation_makes_files(tmp_path):
-    defs = build_defs(tmp_path)
+def test_no_job_and_no_automation_makes_files(defs):
     jobs = [job for job in defs.resolve_all_job_defs() if not job.name.startswith("__")]
     assert all(dg.AssetKey("nwb") not in job.asset_layer.selected_asset_keys for job in jobs)
     assert defs.resolve_asset_graph().get(dg.AssetKey("nwb")).automation_condition is None
 
 
-def test_the_graph_loads_without_the_extra(tmp_path):
+def test_the_graph_loads_without_the_extra(defs, tmp_path):
     code = (
         "import sys; sys.modules.update(dict.fromkeys(('pynwb', 'hdmf', 'ndx_fiber_photometry', 'nwbinspector')))\n"
         "from iblnm_dagster.definitions import build_defs\n"
@@ -93,4 +97,4 @@ def test_the_graph_loads_without_the_extra(tmp_path):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert int(result.stdout) == len(build_defs(tmp_path).resolve_asset_graph().get_all_asset_keys())
+    assert int(result.stdout) == len(defs.resolve_asset_graph().get_all_asset_keys())

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 
 from iblnm_core.cohort.catalogue import build_catalogue, index_frame
 from iblnm_core.cohort.collect import COLLECTED, collect
-from iblnm_core.cohort.status import Catalogue, source_of
+from iblnm_core.cohort.status import ALL_OUTPUTS, Catalogue, source_of
 from iblnm_core.demo.cohort import write_cohort
 from iblnm_core.root import create_root
 from iblnm_core.schemas import SESSION_INDEX, SESSIONS
@@ -22,11 +22,11 @@ def catalogue_of(root):
     return Catalogue.load(root)
 
 
-def processed_root(folder, plans, **settings):
+def processed_root(folder, plans, selected=ALL_OUTPUTS, **settings):
     """Make a root whose sessions are computed and whose tables are collected, without the graph."""
     cohort = write_cohort(folder / "cache", plans)
     root = create_root(folder, source="local", cache=cohort.cache, **settings)
-    for task in catalogue_of(root).tasks(cohort.eids):
+    for task in catalogue_of(root).tasks(cohort.eids, selected):
         assert not process_session(task).failed
     for name in COLLECTED:
         table = collect(root, name).table
