@@ -4,12 +4,23 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from iblnm_core.analyses.analysis import Analysis, Tables
+from iblnm_core.analyses.dataset_overview import dataset_overview
 from iblnm_core.analyses.learning import learning_tables
 from iblnm_core.analyses.psychometric_curves import psychometric_curves
 from iblnm_core.analyses.qc_overview import qc_overview
 from iblnm_core.analyses.target_comparison import target_comparison
 from iblnm_core.parameters import Parameters
 from iblnm_core.schemas.results import RESULTS
+
+
+def _dataset_overview(tables: Tables, parameters: Parameters) -> Tables:
+    return dataset_overview(
+        tables["sessions"],
+        tables["performance"],
+        tables["errors"],
+        minimum_performance=parameters.selection.minimum_training_performance,
+        required_contrasts=frozenset(parameters.analyses.contrasts),
+    )
 
 
 def _learning(tables: Tables, _parameters: Parameters) -> Tables:
@@ -39,6 +50,13 @@ _OF_SESSIONS = {"sessions": None, "performance": None, "errors": None}
 
 BEHAVIOUR_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
     {
+        "dataset_overview": Analysis(
+            _OF_SESSIONS,
+            RESULTS["dataset_overview"],
+            ("selection", "analyses"),
+            _dataset_overview,
+            "dataset_overview",
+        ),
         "learning": Analysis(_OF_SESSIONS, RESULTS["learning"], (), _learning, "task_performance"),
         "target_comparison": Analysis(
             {"recordings": None, "performance": None},

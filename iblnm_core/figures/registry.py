@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from iblnm_core.figures.dataset_overview import DATASET_OVERVIEW
 from iblnm_core.figures.family import Family
+from iblnm_core.figures.learning_curves import LEARNING_CURVES
 from iblnm_core.figures.movement_encoding import MOVEMENT_FAMILIES
 from iblnm_core.figures.photometry_qc import PHOTOMETRY_QC
 from iblnm_core.figures.response_models import MODEL_FAMILIES
@@ -17,8 +19,10 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         family.name: family
         for family in (
+            DATASET_OVERVIEW,
             PHOTOMETRY_QC,
             TASK_PERFORMANCE,
+            LEARNING_CURVES,
             *RESPONSE_FAMILIES,
             *MODEL_FAMILIES,
             *SESSION_MODEL_FAMILIES,

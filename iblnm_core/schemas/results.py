@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from iblnm_core.schemas import (
+    dataset_overview,
     learning,
     models,
     psychometric,
@@ -146,6 +147,11 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
             task_encoding.TARGET_FITS,
             task_encoding.TARGET_KERNELS,
             _outcomes("encoding_summary", "task_encoding"),
+        ),
+        "dataset_overview": (
+            dataset_overview.SESSION_MATRIX,
+            dataset_overview.COMPLETE_RECORDINGS,
+            _outcomes("dataset_overview", "dataset_overview"),
         ),
         "learning": (
             learning.LEARNING_CURVES,

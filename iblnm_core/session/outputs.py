@@ -274,6 +274,7 @@ STAGES = (
     "task",
     "wheel",
     "video",
+    "dataset_overview",
     "responses",
     "movement_encoding",
     "task_encoding",

@@ -1,4 +1,4 @@
-"""Figures of responses, of their models and of what they encode: what stands on them is what the tables say."""
+"""Figures of sessions, of responses and of their models: what stands on them is what the tables say."""
 
 import numpy as np
 import pandas as pd
@@ -6,6 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 from tests_support.drawn_families import draw, outside, smallest_font, texts
 
+from iblnm_core.analyses.dataset_overview import STEPS
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.running import results_of
 from iblnm_core.demo.simulated_sessions import simulate_session_tables
@@ -14,7 +15,9 @@ from iblnm_core.figures.registry import FAMILIES
 from iblnm_core.figures.theme import DEFAULT
 from iblnm_core.parameters import Parameters
 
-OF_RESPONSES = (
+DRAWN = (
+    "dataset_overview",
+    "learning_curves",
     "mean_traces",
     "contrast_curves",
     "response_models",
@@ -39,7 +42,7 @@ def cohort():
         "condition_traces": trace_table(made.recordings),
         **simulate_session_tables(made.recordings),
     }
-    needed = {table for name in OF_RESPONSES for table in FAMILIES[name].reads}
+    needed = {table for name in DRAWN for table in FAMILIES[name].reads}
     wanted = {name for name, analysis in ANALYSES.items() if needed & {schema.name for schema in analysis.tables}}
     wanted |= {"modelling_frame", "mean_traces", "behavioural_view", "glm_coefficients", "response_similarity"}
     for name in [name for name in ANALYSES if name in wanted]:
@@ -51,10 +54,10 @@ def cohort():
 
 @pytest.fixture(scope="module")
 def pictures(cohort):
-    return {name: draw(FAMILIES[name], cohort) for name in OF_RESPONSES}
+    return {name: draw(FAMILIES[name], cohort) for name in DRAWN}
 
 
-@pytest.mark.parametrize("name", OF_RESPONSES)
+@pytest.mark.parametrize("name", DRAWN)
 def test_every_picture_says_what_it_shows_and_holds_all_its_data(pictures, name):
     assert pictures[name]
     for drawn in pictures[name].values():
@@ -69,7 +72,7 @@ def test_every_picture_says_what_it_shows_and_holds_all_its_data(pictures, name)
             assert named or not axes.axison or any(tick.get_text() for tick in axes.get_yticklabels())
 
 
-@pytest.mark.parametrize("name", OF_RESPONSES)
+@pytest.mark.parametrize("name", DRAWN)
 def test_a_cohort_of_nothing_is_a_picture_that_says_why(name):
     pictures = draw(FAMILIES[name], {})
     assert pictures
@@ -79,7 +82,7 @@ def test_a_cohort_of_nothing_is_a_picture_that_says_why(name):
         assert drawn.data.empty
 
 
-@pytest.mark.parametrize("name", OF_RESPONSES)
+@pytest.mark.parametrize("name", DRAWN)
 def test_one_mouse_and_an_unknown_target_are_drawn_all_the_same(cohort, name):
     one = {}
     for table in FAMILIES[name].reads:
@@ -175,6 +178,21 @@ def test_cells_of_the_confusion_are_numbers_of_recordings(cohort, pictures):
     expected = cohort["decoding_confusion"].query("features == 'all'")["n_recordings"].tolist()
     assert counted == sorted(expected + [0] * (len(counted) - len(expected)))
     assert sum(counted) == drawn.counts["n_recordings"]
+
+
+def test_cells_are_filled_up_to_the_step_that_a_session_came_to(cohort, pictures):
+    matrix = cohort["session_matrix"]
+    for name, drawn in pictures["dataset_overview"].items():
+        if name.startswith("sessions"):
+            step = name.split("_", 2)[2]
+            later = list(STEPS)[list(STEPS).index(step) :]
+            assert drawn.counts["n_sessions"] == matrix["step"].isin(later).sum()
+            filled = sum(
+                len(dots.get_offsets())
+                for dots in drawn.figure.axes[0].collections
+                if len(dots.get_facecolor()) and to_hex(dots.get_facecolor()[0]) in DEFAULT.session_types.values()
+            )
+            assert filled == drawn.counts["n_sessions"]
 
 
 def test_means_over_mice_by_hand():
