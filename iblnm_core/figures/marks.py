@@ -53,7 +53,8 @@ def every_month(monthly: pd.DataFrame) -> pd.DataFrame:
         By date; absent months are not numbers.
     """
     dates = pd.to_datetime(monthly["month"])
-    by_date = monthly.set_axis(pd.DatetimeIndex(dates)).sort_index()
+    numbers = monthly.select_dtypes("number").astype("float64")
+    by_date = monthly.assign(**numbers).set_axis(pd.DatetimeIndex(dates)).sort_index()
     return by_date.reindex(pd.date_range(dates.min(), dates.max(), freq="MS"))
 
 

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from iblnm_core.figures.dataset_overview import DATASET_OVERVIEW
 from iblnm_core.figures.family import Family
+from iblnm_core.figures.fibre_locations import FIBRE_LOCATIONS
 from iblnm_core.figures.learning_curves import LEARNING_CURVES
 from iblnm_core.figures.movement_encoding import MOVEMENT_FAMILIES
 from iblnm_core.figures.photometry_qc import PHOTOMETRY_QC
@@ -20,6 +21,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         family.name: family
         for family in (
             DATASET_OVERVIEW,
+            FIBRE_LOCATIONS,
             PHOTOMETRY_QC,
             TASK_PERFORMANCE,
             LEARNING_CURVES,

@@ -7,6 +7,7 @@ from matplotlib.colors import to_hex
 from tests_support.drawn_families import draw, outside, smallest_font, texts
 
 from iblnm_core.analyses.qc_overview import qc_overview
+from iblnm_core.figures.marks import every_month
 from iblnm_core.figures.photometry_qc import METRICS, PHOTOMETRY_QC
 from iblnm_core.figures.theme import DEFAULT
 from iblnm_core.schemas import ERRORS, QC_PHOTOMETRY, SESSIONS
@@ -150,3 +151,12 @@ def test_signals_of_which_none_passes_say_that():
     assert pictures["metrics_by_target"].missing == "none of 12 signals passes the basic criteria and has a metric"
     assert not pictures["basic_criteria"].missing
     assert pictures["components"].missing.startswith("missing input: 0 of 0 signals that pass")
+
+
+def test_months_without_signals_are_gaps_whatever_the_type_of_the_counts():
+    monthly = pd.DataFrame(
+        {"month": ["2025-04-01", "2025-01-01"], "n": pd.array([3, 5], dtype="Int64"), "x": [1.0, 2.0]}
+    )
+    found = every_month(monthly)
+    np.testing.assert_array_equal(found["n"].to_numpy(np.float64), [5, np.nan, np.nan, 3])
+    np.testing.assert_array_equal(found["x"], [2, np.nan, np.nan, 1])

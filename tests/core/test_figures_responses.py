@@ -195,6 +195,22 @@ def test_cells_are_filled_up_to_the_step_that_a_session_came_to(cohort, pictures
             assert filled == drawn.counts["n_sessions"]
 
 
+def test_tips_of_fibres_stand_where_they_are_and_unknown_planes_say_so():
+    tips = {"tip_ml_um": [-500.0, 500.0, np.nan], "tip_ap_um": [-3100.0, -3200.0, -1.0], "tip_dv_um": [np.nan] * 3}
+    fibers = pd.DataFrame(
+        {"subject": ["a", "b", "c"], "fiber": "VTA", "brain_region": "VTA", "hemisphere": "l", **tips}
+    )
+    [drawn] = draw(FAMILIES["fibre_locations"], {"fibers": fibers.assign(provenance="Planned")}).values()
+    coronal, _, horizontal = drawn.figure.axes
+    assert not coronal.axison
+    assert "no fibre has a DV coordinate" in texts(drawn)
+    [dots] = horizontal.collections
+    np.testing.assert_allclose(dots.get_offsets(), [[-0.5, -3.1], [0.5, -3.2]], atol=0.06)
+    assert drawn.caption.startswith("Tips of 2 of 3 implanted fibres of 2 mice")
+    [nothing] = draw(FAMILIES["fibre_locations"], {}).values()
+    assert nothing.missing == "no implanted fibre is known"
+
+
 def test_means_over_mice_by_hand():
     from iblnm_core.analyses.response_curves import contrast_curves, traces_by_target
 

@@ -207,7 +207,7 @@ def test_a_changed_parameter_makes_all_due_and_everything_says_why(automated):
     settings = graph.root.path / "iblnm.toml"
     settings.write_text(settings.read_text() + "\n[parameters.trials]\nminimum_trials = 60\n")
     with LocalRuns(graph.root) as runs:
-        runs.collect()
+        runs.collect(["query_database"])
         key = dg.AssetCheckKey(dg.AssetKey("session_status"), "out_of_date")
         (record,) = runs.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
         evaluation = record.event.dagster_event.event_specific_data
@@ -218,8 +218,8 @@ def test_a_changed_parameter_makes_all_due_and_everything_says_why(automated):
     assert set(status[status["due"] == "parameters"]["eid"]) == eids
     assert f"{len(eids)} sessions are due" in graph.iblnm("plan").stdout
     assert "parameters" in graph.iblnm("plan").stdout
-    # ok, failed, out of date, never run, delisted
-    assert re.search(rf"^trials +0 +0 +{len(eids)} +0 +1$", graph.iblnm("status").stdout, re.MULTILINE)
+    # ok, failed, out of date, never run, on request, delisted
+    assert re.search(rf"^trials +0 +0 +{len(eids)} +0 +0 +1$", graph.iblnm("status").stdout, re.MULTILINE)
     with graph.daemon():
         assert graph.next_run(known) == eids
         assert graph.quiet_ticks(1) == "nothing is due"

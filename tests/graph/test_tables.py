@@ -15,6 +15,9 @@ from iblnm_dagster.runs import LocalRuns
 
 pytestmark = pytest.mark.graph
 
+TABLES_ONLY = ("query_database",)
+"""A stage without analyses and figures."""
+
 
 @pytest.fixture
 def cohort(tmp_path, copies, few_trials):
@@ -25,7 +28,7 @@ def cohort(tmp_path, copies, few_trials):
     with LocalRuns(root) as runs:
         runs.catalogue()
         runs.sessions(made.eids)
-        runs.collect()
+        runs.collect(TABLES_ONLY)
         yield runs, made, sound
 
 
@@ -60,13 +63,13 @@ def test_a_mended_session_leaves_no_error_behind(cohort, break_file):
     runs, made, sound = cohort
     failed = made.eids[1]
     break_file(made.folders[failed] / "alf/task_00/_ibl_trials.table.pqt", sound)
-    runs.collect()
+    runs.collect(TABLES_ONLY)
     passed, metadata = check(runs, "out_of_date")
     # nobody has computed it again yet: its old verdict still stands, and its other outputs are out of date
     assert (passed, metadata["first_sessions"], metadata["by_reason"]) == (False, [failed], {"input": 1})
     assert not check(runs, "sessions_failed")[0]
     runs.sessions([failed])
-    runs.collect()
+    runs.collect(TABLES_ONLY)
     assert check(runs, "sessions_failed")[0]
     assert "fatal" not in set(read_table(runs.root.path, ERRORS)["severity"])
 
@@ -142,7 +145,7 @@ def test_a_session_file_that_cannot_be_read_is_named_by_the_check_of_the_table(c
     runs, made, _ = cohort
     torn = runs.root.session_file(made.eids[0])
     torn.write_bytes(torn.read_bytes()[:1000])
-    runs.collect()
+    runs.collect(TABLES_ONLY)
     key = dg.AssetCheckKey(dg.AssetKey(["tables", "errors"]), "errors_complete")
     (record,) = runs.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
     evaluation = record.event.dagster_event.event_specific_data

@@ -5,6 +5,7 @@ import pytest
 
 from iblnm_core.cohort.status import Catalogue
 from iblnm_core.root import create_root
+from iblnm_core.session.outputs import ON_REQUEST
 from iblnm_dagster import runs as runs_module
 from iblnm_dagster.instance import open_instance
 from iblnm_dagster.updating import Request, update
@@ -21,6 +22,7 @@ def session_runs(root):
 
 def states(root):
     status = Catalogue.load(root).status()
+    status = status[~status["asset"].isin(ON_REQUEST)]
     return {eid: set(rows["state"]) for eid, rows in status.groupby("eid")}
 
 
