@@ -14,7 +14,7 @@ from iblnm_core.root import root_path
 from iblnm_core.schemas import STAGE_LOGS
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_dagster.assets.analyses import build_analysis, table_key
-from iblnm_dagster.assets.exports import nwb
+from iblnm_dagster.assets.exports import build_nwb
 from iblnm_dagster.assets.figures import build_figures, figure_key
 from iblnm_dagster.assets.reports import cohort_report, session_report
 from iblnm_dagster.assets.selection import selection
@@ -69,7 +69,7 @@ def build_defs(
             *(build_figures(name) for name in FAMILIES),
             session_report,
             cohort_report,
-            nwb,
+            build_nwb(),
         ],
         jobs=[
             dg.define_asset_job(

@@ -25,56 +25,61 @@ _LEVELS = {"nwb_critical": "CRITICAL", "nwb_violations": "BEST_PRACTICE_VIOLATIO
 _SHOWN = 20
 
 
-@dg.multi_asset(
-    name="nwb",
-    specs=[
-        dg.AssetSpec(
-            KEY,
-            deps=[
-                "session_metadata",
-                "trials",
-                "photometry_qc",
-                "preprocessed_signal",
-                "wheel_velocity",
-                "session_errors",
-            ],
-            description="One NWB file per session for sharing: signals as recorded and corrected, trials, events, wheel, verdicts.",
-            group_name="exports",
-            kinds={"nwb", "hdf5"},
-            code_version=EXPORT_VERSION,
-            partitions_def=SESSIONS,
-        )
-    ],
-    check_specs=[
-        dg.AssetCheckSpec(
-            name, asset=KEY, description=holds, blocking=name == "nwb_schema_valid", partitions_def=SESSIONS
-        )
-        for name, holds in _CHECKS.items()
-    ],
-    # best practices are judged only where the inspector is installed and wanted
-    can_subset=True,
-)
-def nwb(context: dg.AssetExecutionContext, root: RootResource) -> Iterator[Any]:
-    """Write the NWB file of a session and judge it."""
-    opened, start = root.open(), perf_counter()
-    (task,) = root.catalogue().tasks([context.partition_key])
-    try:
-        exported = export_session(opened, task)
-    except (NwbMetadataIncomplete, OutdatedSession, ConfigurationError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
-    except IblnmError as error:
-        raise dg.Failure(str(error)) from error
-    inspected = opened.parameters.nwb.inspection == "on" and has_inspector()
-    messages = inspect_file(exported.path) if inspected else []
-    errors = schema_errors(exported.path)
-    if KEY in context.selected_asset_keys:
-        yield _materialised(exported, messages, perf_counter() - start, inspected=inspected)
-    judged = {"nwb_schema_valid": errors}
-    if inspected:
-        judged |= {name: [str(m) for m in of_level(messages, level)] for name, level in _LEVELS.items()}
-    for name, problems in judged.items():
-        if dg.AssetCheckKey(KEY, name) in context.selected_asset_check_keys:
-            yield _judged(name, problems)
+def build_nwb() -> dg.AssetsDefinition:
+    """Return the asset of the NWB files of sessions."""
+
+    @dg.multi_asset(
+        name="nwb",
+        specs=[
+            dg.AssetSpec(
+                KEY,
+                deps=[
+                    "session_metadata",
+                    "trials",
+                    "photometry_qc",
+                    "preprocessed_signal",
+                    "wheel_velocity",
+                    "session_errors",
+                ],
+                description="One NWB file per session for sharing: signals as recorded and corrected, trials, events, wheel, verdicts.",
+                group_name="exports",
+                kinds={"nwb", "hdf5"},
+                code_version=EXPORT_VERSION,
+                partitions_def=SESSIONS,
+            )
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                name, asset=KEY, description=holds, blocking=name == "nwb_schema_valid", partitions_def=SESSIONS
+            )
+            for name, holds in _CHECKS.items()
+        ],
+        # best practices are judged only where the inspector is installed and wanted
+        can_subset=True,
+    )
+    def nwb(context: dg.AssetExecutionContext, root: RootResource) -> Iterator[Any]:
+        """Write the NWB file of a session and judge it."""
+        opened, start = root.open(), perf_counter()
+        (task,) = root.catalogue().tasks([context.partition_key])
+        try:
+            exported = export_session(opened, task)
+        except (NwbMetadataIncomplete, OutdatedSession, ConfigurationError) as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        except IblnmError as error:
+            raise dg.Failure(str(error)) from error
+        inspected = opened.parameters.nwb.inspection == "on" and has_inspector()
+        messages = inspect_file(exported.path) if inspected else []
+        errors = schema_errors(exported.path)
+        if KEY in context.selected_asset_keys:
+            yield _materialised(exported, messages, perf_counter() - start, inspected=inspected)
+        judged = {"nwb_schema_valid": errors}
+        if inspected:
+            judged |= {name: [str(m) for m in of_level(messages, level)] for name, level in _LEVELS.items()}
+        for name, problems in judged.items():
+            if dg.AssetCheckKey(KEY, name) in context.selected_asset_check_keys:
+                yield _judged(name, problems)
+
+    return nwb
 
 
 def _materialised(
