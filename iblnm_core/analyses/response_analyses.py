@@ -58,7 +58,7 @@ def _mean_traces(tables: Tables, _parameters: Parameters) -> Tables:
 def _response_curves(tables: Tables, parameters: Parameters) -> Tables:
     options = parameters.analyses
     curves, outcomes = contrast_curves(tables[_FRAME], options.minimum_cell_trials)
-    traces = traces_by_target(tables["mean_traces"], options.minimum_trace_trials)
+    traces = traces_by_target(tables["condition_traces"], tables["recordings"], options.minimum_trace_trials)
     return {"contrast_curves": curves, "traces_by_target": traces, "response_curves_outcomes": outcomes}
 
 
@@ -220,7 +220,11 @@ RESPONSE_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
             ("mean_traces", {"condition_traces": None, "recordings": _SELECTED}, (), _mean_traces, "responses"),
             (
                 "response_curves",
-                {"mean_traces": None, _FRAME: ("eid", "fiber_idx", "target_NM", *_MODEL[1:])},
+                {
+                    "condition_traces": None,
+                    "recordings": _SELECTED,
+                    _FRAME: ("eid", "fiber_idx", *_MODEL),
+                },
                 ("analyses",),
                 _response_curves,
                 "responses",

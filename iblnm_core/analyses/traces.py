@@ -55,6 +55,25 @@ def condition_traces(responses: Responses, trials: pd.DataFrame, used: NDArray[n
     )
 
 
+def sample_times(start_s: float, sampling_rate_hz: float, n_samples: int) -> NDArray[np.float64]:
+    """Return when samples are taken, counted from the first one in whole steps, so that 0 is 0.
+
+    Parameters
+    ----------
+    start_s : float
+        Of the first sample, s.
+    sampling_rate_hz : float
+    n_samples : int
+
+    Returns
+    -------
+    ndarray of float64, (n,)
+        s.
+    """
+    times: NDArray[np.float64] = (np.round(start_s * sampling_rate_hz) + np.arange(n_samples)) / sampling_rate_hz
+    return times
+
+
 def mean_traces(traces: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
     """Return the `mean_traces` table: the mean responses of selected recordings, a row per sample.
 
@@ -69,11 +88,9 @@ def mean_traces(traces: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
     rows = traces.merge(recordings[["eid", "fiber_idx", *identity]], on=["eid", "fiber_idx"], how="inner")
     rows["event"] = rows["event"].str.removesuffix("_times")
     lengths = rows["response"].map(len).to_numpy(np.int64)
-    sample = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     keys: Sequence[str] = ("eid", "fiber_idx", *identity, "event", "contrast", "feedbackType", "n_trials")
     long = {name: np.repeat(rows[name].to_numpy(), lengths) for name in keys}
-    start, rate = (np.repeat(rows[name].to_numpy(np.float64), lengths) for name in ("start_s", "sampling_rate_hz"))
+    grids = zip(rows["start_s"], rows["sampling_rate_hz"], lengths, strict=True)
+    time = np.concatenate([np.empty(0), *(sample_times(start, rate, int(length)) for start, rate, length in grids)])
     response = np.concatenate([np.empty(0), *rows["response"]])
-    # counted from the first sample in whole steps, so that 0 is 0
-    time = (np.round(start * rate) + sample) / rate
     return pd.DataFrame({**long, "time": time, "response": response})

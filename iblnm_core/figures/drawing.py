@@ -14,6 +14,7 @@ import pandas as pd
 
 from iblnm_core.errors import IblnmError
 from iblnm_core.figures.family import Drawn, Family
+from iblnm_core.figures.pixels import few_colours, narrowed
 from iblnm_core.figures.theme import THEMES
 from iblnm_core.parameters import Parameters
 from iblnm_core.schemas import TABLES
@@ -222,12 +223,7 @@ def _write_preview(folder: Path, pictures: Sequence[bytes]) -> None:
 
     n_columns = min(len(pictures), _PREVIEW_COLUMNS) or 1
     width = _PREVIEW_WIDTH // n_columns
-    thumbnails = []
-    for content in pictures:
-        image = Image.open(io.BytesIO(content)).convert("RGB")
-        scale = min(width / image.width, 1.0)
-        size = round(image.width * scale), max(round(image.height * scale), 1)
-        thumbnails.append(image.resize(size, Image.Resampling.LANCZOS))
+    thumbnails = [narrowed(content, width) for content in pictures]
     rows = [thumbnails[first : first + n_columns] for first in range(0, len(thumbnails), n_columns)]
     heights = [max(image.height for image in row) for row in rows]
     sheet = Image.new("RGB", (width * n_columns, max(sum(heights), 1)), "white")
@@ -243,10 +239,9 @@ def _palette_png(image: Any) -> bytes:
     """Return a picture with as many colours, and as large, as the limit of a preview allows."""
     n_colours = 128
     while True:
-        buffer = io.BytesIO()
-        image.quantize(n_colours).save(buffer, format="png", optimize=True)
-        if buffer.tell() <= PREVIEW_BYTES:
-            return buffer.getvalue()
+        content = few_colours(image, n_colours)
+        if len(content) <= PREVIEW_BYTES:
+            return content
         n_colours = max(n_colours // 2, 16)
         image = image.resize((round(image.width * 0.8), round(image.height * 0.8)))
 

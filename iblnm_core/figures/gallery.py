@@ -1,12 +1,12 @@
 """The gallery of the documentation: the figures of a root with their captions. `python -m iblnm_core.figures.gallery ROOT docs` writes it."""
 
 import argparse
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from iblnm_core.errors import MissingPrerequisite
 from iblnm_core.figures.drawing import FamilyFiles, stored_family
+from iblnm_core.figures.pixels import few_colours, narrowed
 from iblnm_core.figures.registry import FAMILIES
 from iblnm_core.storage.atomic import write_bytes
 
@@ -63,22 +63,10 @@ def _figures(family: FamilyFiles, pictures: dict[str, bytes]) -> list[str]:
     shown = [figure for figure in family.figures if not figure.missing] or list(family.figures)
     for figure in shown[:_EACH_FAMILY]:
         file = f"{family.folder.name}_{figure.name}.png"
-        pictures[file] = _smaller((family.folder / figure.png).read_bytes())
+        pictures[file] = few_colours(narrowed((family.folder / figure.png).read_bytes(), _WIDTH), _COLOURS)
         blocks += [f"![{figure.name}]({PICTURES}/{file})", figure.caption]
     others = [figure.name for figure in shown[_EACH_FAMILY:]]
     return [*blocks, f"Also: {', '.join(f'`{name}`' for name in others)}."] if others else blocks
-
-
-def _smaller(content: bytes) -> bytes:
-    """Return a picture as wide as a page, in few colours."""
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(content)).convert("RGB")
-    if image.width > _WIDTH:
-        image = image.resize((_WIDTH, round(image.height * _WIDTH / image.width)), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.quantize(_COLOURS).save(buffer, format="png", optimize=True)
-    return buffer.getvalue()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

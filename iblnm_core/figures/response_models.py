@@ -12,8 +12,7 @@ from iblnm_core.analyses.analysis import Tables
 from iblnm_core.figures.family import Drawn, Family, nothing_drawn
 from iblnm_core.figures.heatmap import heatmap, symmetric
 from iblnm_core.figures.marks import note
-from iblnm_core.figures.responses import EVENTS, events_of
-from iblnm_core.figures.theme import Theme, in_order, stars
+from iblnm_core.figures.theme import Theme, event_label, events_in_order, in_order, stars
 from iblnm_core.parameters import Parameters
 
 TERMS = ("contrast", "side", "reward", "contrast:side", "contrast:reward", "side:reward", "contrast:side:reward")
@@ -32,7 +31,7 @@ def draw_response_models(tables: Tables, _parameters: Parameters, theme: Theme) 
         reason = "; ".join(f"{status}: {count} groups" for status, count in reasons.items())
         yield nothing_drawn("response_models", "Model of the responses", reason or "nothing is selected", coefficients)
     largest = float(variance["conditional"].max()) if len(variance) else 1.0
-    for event in events_of(coefficients):
+    for event in events_in_order(coefficients["event"]):
         rows = coefficients[coefficients["event"] == event]
         explained = variance[variance["event"] == event].set_index("target_NM")
         targets = in_order(rows["target_NM"])
@@ -47,9 +46,9 @@ def draw_response_models(tables: Tables, _parameters: Parameters, theme: Theme) 
             _means(axes, own, targets, levels, theme)
             axes.set_title(factor)
         bottom.supylabel("predicted response (z)", fontsize=8)
-        figure.suptitle(f"Model of the responses to the {EVENTS.get(event, event)}", x=0.01, ha="left")
+        figure.suptitle(f"Model of the responses to the {event_label(event)}", x=0.01, ha="left")
         caption = (
-            f"Mixed model of the early response to the {EVENTS.get(event, event)} (contrast, side, outcome and their products, a random "
+            f"Mixed model of the early response to the {event_label(event)} (contrast, side, outcome and their products, a random "
             "intercept per mouse), one per target. Above: share of variance explained by fixed effects (light) and by these with mice "
             "(dark); coefficients with stars by false discovery rate over all rows (* 0.05, ** 0.01, *** 0.001; t-based, for few mice). "
             "Below: marginal means with 95 % intervals that suit few mice."

@@ -12,13 +12,10 @@ from iblnm_core.analyses.analysis import Tables
 from iblnm_core.figures.contrast_axes import places
 from iblnm_core.figures.family import Drawn, Family, nothing_drawn
 from iblnm_core.figures.marks import note
-from iblnm_core.figures.theme import Theme, in_order
+from iblnm_core.figures.theme import Theme, event_label, events_in_order, in_order
 from iblnm_core.parameters import Parameters
 
 OUTCOMES = MappingProxyType({1: "correct", -1: "incorrect"})
-EVENTS = MappingProxyType({"stimOn": "stimulus", "firstMovement": "first movement", "feedback": "feedback"})
-"""Events as tables of responses name them, in the order of a trial."""
-
 SIDES = ("contra", "ipsi")
 _EARLY_S = (0.1, 0.35)
 
@@ -26,12 +23,6 @@ _EARLY_S = (0.1, 0.35)
 def file_name(text: str) -> str:
     """Return a text as it can stand in the name of a file: letters, digits and underscores."""
     return "".join(character if character.isalnum() and character.isascii() else "_" for character in text)
-
-
-def events_of(rows: pd.DataFrame) -> list[str]:
-    """Return the events of rows in the order of a trial; others last."""
-    found = set(rows["event"])
-    return [event for event in EVENTS if event in found] + sorted(found - set(EVENTS))
 
 
 def largest(rows: pd.DataFrame) -> dict[str, int]:
@@ -47,14 +38,14 @@ def draw_mean_traces(tables: Tables, parameters: Parameters, theme: Theme) -> It
         yield nothing_drawn("mean_traces", "Mean responses", reason, traces)
     for target in in_order(traces["target_NM"]):
         rows = traces[traces["target_NM"] == target]
-        events = events_of(rows)
+        events = events_in_order(rows["event"])
         figure = Figure(figsize=(1.0 + 2.2 * len(events), 4.2), layout="constrained")
         panels = figure.subplots(len(OUTCOMES), len(events), sharex=True, sharey=True, squeeze=False)
         for line, (feedback, outcome) in enumerate(OUTCOMES.items()):
             for column, event in enumerate(events):
                 own = rows[(rows["event"] == event) & (rows["feedbackType"] == feedback)]
                 _traces(panels[line][column], own, theme, target)
-                panels[line][column].set_title(f"{EVENTS.get(event, event)}, {outcome}")
+                panels[line][column].set_title(f"{event_label(event)}, {outcome}")
         figure.supxlabel("time from event (s)", fontsize=8)
         figure.supylabel("response (z)", fontsize=8)
         handles = {
@@ -100,7 +91,7 @@ def draw_contrast_curves(tables: Tables, parameters: Parameters, theme: Theme) -
         )
     for target in in_order(curves["target_NM"]):
         rows = curves[curves["target_NM"] == target]
-        events = events_of(rows)
+        events = events_in_order(rows["event"])
         figure = Figure(figsize=(7.4, 0.9 + 1.9 * len(events)), layout="constrained")
         panels = figure.subplots(len(events), len(SIDES), sharey=True, squeeze=False)
         for line, event in enumerate(events):
@@ -108,7 +99,7 @@ def draw_contrast_curves(tables: Tables, parameters: Parameters, theme: Theme) -
                 axes = panels[line][column]
                 own = rows[(rows["event"] == event) & (rows["side"] == side)]
                 _curve(axes, own, theme, target)
-                axes.set_title(f"{EVENTS.get(event, event)}, {side} stimulus")
+                axes.set_title(f"{event_label(event)}, {side} stimulus")
                 if line == len(events) - 1:
                     axes.set_xlabel("contrast (%)")
             panels[line][0].invert_xaxis()

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from iblnm_core.analyses.analysis import Tables
 from iblnm_core.figures.family import Drawn, Family, counts_of, nothing_drawn
 from iblnm_core.figures.marks import note
-from iblnm_core.figures.responses import EVENTS, events_of
-from iblnm_core.figures.theme import Theme, in_order
+from iblnm_core.figures.theme import Theme, event_label, events_in_order, in_order
 from iblnm_core.parameters import Parameters
 
 PREDICTORS: Mapping[str, str] = {
@@ -42,7 +41,7 @@ def draw_session_models(tables: Tables, parameters: Parameters, theme: Theme) ->
         reason = f"no selected recording has {least} complete trials and both sides, outcomes and choices"
         yield nothing_drawn("drop_one", "Models of single recordings", reason, rows)
         return
-    events = events_of(rows)
+    events = events_in_order(rows["event"])
     keys = ["target_NM", "event", "predictor", "subject"]
     tested = rows.merge(tests[[*keys, "q_value"]], on=keys, how="left")
     figure = Figure(figsize=(7.4, 1.0 + 1.45 * len(PREDICTORS)), layout="constrained")
@@ -51,7 +50,7 @@ def draw_session_models(tables: Tables, parameters: Parameters, theme: Theme) ->
         for column, event in enumerate(events):
             own = tested[(tested["predictor"] == predictor) & (tested["event"] == event)]
             _mice(panels[line][column], own, "delta_r2", theme)
-            panels[line][column].set_title(f"{name}, {EVENTS.get(event, event)}")
+            panels[line][column].set_title(f"{name}, {event_label(event)}")
         panels[line][0].set_ylabel("ΔR²")
     caption = (
         "What leaving a predictor out costs the linear model of each recording. Dots are recordings, dashes means of mice, mice in "
@@ -64,7 +63,7 @@ def draw_session_models(tables: Tables, parameters: Parameters, theme: Theme) ->
     panels = figure.subplots(1, len(events), sharey=True, squeeze=False)
     for axes, event in zip(panels[0], events, strict=True):
         _mice(axes, whole[whole["event"] == event], "r2", theme)
-        axes.set_title(EVENTS.get(event, event))
+        axes.set_title(event_label(event))
     panels[0][0].set_ylabel("R² of the full model")
     caption = "Share of the variance that the linear model of each recording explains. Dots are recordings, dashes means of mice."
     yield Drawn("total_r2", figure, whole.drop(columns=["predictor", "delta_r2", "q_value"]), caption, counts_of(whole))

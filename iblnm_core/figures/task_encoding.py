@@ -12,8 +12,8 @@ from iblnm_core.figures.family import Drawn, Family, nothing_drawn
 from iblnm_core.figures.heatmap import heatmap, symmetric
 from iblnm_core.figures.marks import jitter
 from iblnm_core.figures.response_models import TERMS
-from iblnm_core.figures.responses import EVENTS, events_of, file_name
-from iblnm_core.figures.theme import EVENT_LABELS, Theme, event_label, in_order, stars
+from iblnm_core.figures.responses import file_name
+from iblnm_core.figures.theme import Theme, event_label, events_in_order, in_order, stars
 from iblnm_core.parameters import Parameters
 
 
@@ -23,7 +23,7 @@ def draw_task_encoding(tables: Tables, _parameters: Parameters, theme: Theme) ->
     chosen = loadings[(loadings["method"] == "pca") & (loadings["weighting"] == "none")]
     if chosen.empty:
         yield nothing_drawn("components", "Components of coefficients", "too few recordings have coefficients", chosen)
-    for event in events_of(chosen):
+    for event in events_in_order(chosen["event"]):
         yield _components(event, chosen[chosen["event"] == event], tables["encoding_subject_scores"], theme)
     yield _canonical(tables["cca_summary"], theme)
 
@@ -47,9 +47,9 @@ def _components(event: str, rows: pd.DataFrame, scores: pd.DataFrame, theme: The
         _scores(panel, own[own["component"] == component], theme)
         panel.set_title(f"component {component}")
     panels[0].set_ylabel("score, mean of the mouse")
-    figure.suptitle(f"Coefficients of the responses to the {EVENTS.get(event, event)}", x=0.01, ha="left")
+    figure.suptitle(f"Coefficients of the responses to the {event_label(event)}", x=0.01, ha="left")
     caption = (
-        f"Principal components of the coefficients of recordings for the {EVENTS.get(event, event)}. Above: loadings, with the share of the variance that each explains; "
+        f"Principal components of the coefficients of recordings for the {event_label(event)}. Above: loadings, with the share of the variance that each explains; "
         "below: scores, one mark per mouse (mean of its recordings, bars ± 1.96 SEM over them)."
     )
     counts = {"n_subjects": int(own["subject"].nunique())}
@@ -83,7 +83,7 @@ def _canonical(summary: pd.DataFrame, theme: Theme) -> Drawn:
         return nothing_drawn("canonical_correlation", "Canonical correlation", reason, summary)
     variants = list(dict.fromkeys(summary["variant"]))
     rows = summary[summary["variant"] == variants[0]]
-    events, targets = events_of(rows), in_order(rows["target_NM"])
+    events, targets = events_in_order(rows["event"]), in_order(rows["target_NM"])
     figure = Figure(figsize=(7.4, 2.9), layout="constrained")
     panels = figure.subplots(1, len(events), sharey=True, squeeze=False)[0]
     for axes, event in zip(panels, events, strict=True):
@@ -104,7 +104,7 @@ def _canonical(summary: pd.DataFrame, theme: Theme) -> Drawn:
             words = f"{stars(row['q_session'])}\n{row['n_recordings']:.0f}{' (few)' if row['low_n'] else ''}"
             axes.text(place, row["correlation"] + 0.02, words, ha="center", fontsize=7)
         axes.set_xticks(range(len(targets)), targets, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_title(EVENTS.get(event, event))
+        axes.set_title(event_label(event))
         axes.set_ylim(0, 1.25)
     panels[0].set_ylabel("canonical correlation")
     caption = (
@@ -123,9 +123,9 @@ def draw_encoding_model(tables: Tables, _parameters: Parameters, theme: Theme) -
         yield nothing_drawn("encoding_model", "Encoding models", reason, kernels)
     for target in in_order(kernels["target_NM"]):
         rows = kernels[kernels["target_NM"] == target]
-        order = {name: place for place, name in enumerate(EVENT_LABELS)}
+        order = events_in_order(rows["term"])
         by_term = rows.groupby(["term", "level"], dropna=False, sort=False)
-        groups = sorted(by_term, key=lambda group: order.get(str(group[0][0]), len(order)))
+        groups = sorted(by_term, key=lambda group: order.index(str(group[0][0])))
         figure = Figure(figsize=(7.4, 1.0 + 1.7 * -(-len(groups) // 2)), layout="constrained")
         panels = figure.subplots(-(-len(groups) // 2), 2, sharex=True, squeeze=False)
         for axes, ((term, level), own) in zip(panels.flat, groups, strict=False):

@@ -12,9 +12,9 @@ TARGET_ORDER = ("VTA-DA", "SNc-DA", "DR-5HT", "MR-5HT", "LC-NE", "NBM-ACh", "SI-
 """The order of targets in every figure; unknown ones come last, by name."""
 
 EVENT_LABELS: Mapping[str, str] = MappingProxyType(
-    {"stimOn_times": "stimulus", "firstMovement_times": "first movement", "feedback_times": "feedback"}
+    {"stimOn": "stimulus", "firstMovement": "first movement", "feedback": "feedback"}
 )
-"""Events in the order of a trial, and what axes call them."""
+"""Events in the order of a trial, and what axes call them; some tables name them with `_times` behind."""
 
 CONTRASTS = (0.0, 6.25, 12.5, 25.0, 100.0)
 """Contrasts of the task, percent."""
@@ -184,12 +184,13 @@ def in_order(targets: Iterable[str]) -> list[str]:
 def events_in_order(events: Iterable[str]) -> list[str]:
     """Return events, each once, in the order of a trial; others last, by name."""
     known = {event: place for place, event in enumerate(EVENT_LABELS)}
-    return sorted(set(events), key=lambda event: (known.get(event, len(known)), event))
+    return sorted(set(events), key=lambda event: (known.get(event.removesuffix("_times"), len(known)), event))
 
 
 def event_label(event: str) -> str:
     """Return what axes call an event."""
-    return EVENT_LABELS.get(event, event.removesuffix("_times"))
+    name = event.removesuffix("_times")
+    return EVENT_LABELS.get(name, name)
 
 
 def stars(p: float) -> str:

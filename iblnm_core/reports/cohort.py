@@ -8,12 +8,13 @@ from types import MappingProxyType
 from iblnm_core import __version__
 from iblnm_core.figures.drawing import FOLDER as FIGURES
 from iblnm_core.figures.drawing import stored_family
+from iblnm_core.figures.pixels import few_colours, narrowed
 from iblnm_core.figures.theme import in_order
 from iblnm_core.identifiers import is_eid
 from iblnm_core.parameters import PRESETS
 from iblnm_core.reports.cohort_reading import Cohort
 from iblnm_core.reports.model import SIGNS, Banner, Cell, CohortPage, Fact, Picture, Row, Section, TableView, table
-from iblnm_core.reports.pictures import data_address, scaled
+from iblnm_core.reports.pictures import data_address
 from iblnm_core.reports.session_tables import flat, parameters_version
 from iblnm_core.reports.texts import clean, counted, listed, number, percent
 from iblnm_core.root import Root
@@ -337,4 +338,5 @@ def _smaller(content: bytes) -> tuple[bytes, int, int]:
     from PIL import Image
 
     width = Image.open(io.BytesIO(content)).width
-    return scaled(content, min(round(width * _SCALE), _WIDEST), _COLOURS)
+    image = narrowed(content, min(round(width * _SCALE), _WIDEST))
+    return few_colours(image, _COLOURS), image.width, image.height

@@ -4,6 +4,7 @@ import base64
 import io
 from typing import TYPE_CHECKING, Any
 
+from iblnm_core.figures.pixels import few_colours
 from iblnm_core.reports.model import Picture
 
 if TYPE_CHECKING:
@@ -46,15 +47,6 @@ def data_address(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def few_colours(image: Any, n_colours: int) -> bytes:
-    """Return pixels as PNG with a palette, in which colours of small areas survive."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    image.convert("RGB").quantize(n_colours, Image.Quantize.MAXCOVERAGE).save(buffer, format="png")
-    return buffer.getvalue()
-
-
 def preview(figure: "Figure") -> bytes:
     """Return a small PNG of a figure, as small as the event log wants it."""
     dpi = 72
@@ -63,25 +55,6 @@ def preview(figure: "Figure") -> bytes:
         if len(content) * 4 / 3 <= PREVIEW_BYTES:
             return content
         dpi = round(dpi * 0.8)
-
-
-def scaled(content: bytes, widest: int, n_colours: int) -> tuple[bytes, int, int]:
-    """Return a PNG of few colours, not wider than asked for, with its width and height.
-
-    Parameters
-    ----------
-    content : bytes
-        A PNG.
-    widest : int
-        Pixels.
-    n_colours : int
-    """
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(content)).convert("RGB")
-    scale = min(widest / image.width, 1.0)
-    image = image.resize((round(image.width * scale), max(round(image.height * scale), 1)), Image.Resampling.LANCZOS)
-    return few_colours(image, n_colours), image.width, image.height
 
 
 def _pixels(figure: "Figure", dpi: int) -> Any:

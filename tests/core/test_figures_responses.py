@@ -236,15 +236,21 @@ def test_means_over_mice_by_hand():
     assert no_side.empty
     assert said["status"].tolist() == ["missing_input"]
 
-    trace = {"target_NM": "T", "event": "stimOn", "contrast": 0.0, "feedbackType": 1, "fiber_idx": 0, "time": 0.0}
+    trace = {"fiber_idx": 0, "event": "stimOn_times", "contrast": 0.0, "feedbackType": 1}
+    trace |= {"start_s": -0.1, "sampling_rate_hz": 10.0}
+    values = {"a": [1.0, np.nan], "b": [3.0, 2.0], "c": [6.0, 4.0], "d": [99.0, 99.0], "e": [5.0, 5.0]}
+    n_trials = dict(zip("abcde", (3, 2, 5, 4, 9), strict=True))
     traces = pd.DataFrame(
-        [
-            trace | {"eid": "a", "subject": "m1", "n_trials": 3, "response": 1.0},
-            trace | {"eid": "b", "subject": "m1", "n_trials": 2, "response": 3.0},
-            trace | {"eid": "c", "subject": "m2", "n_trials": 5, "response": 6.0},
-            trace | {"eid": "d", "subject": "m3", "n_trials": 4, "response": 99.0},
-        ]
+        [trace | {"eid": eid, "n_trials": n_trials[eid], "response": np.array(values[eid])} for eid in "abcde"]
     )
-    [mean] = traces_by_target(traces, minimum_trials=5).to_dict("records")
-    assert (mean["mean"], mean["sem"]) == (4.0, 2.0)
-    assert (mean["n_subjects"], mean["n_recordings"], mean["n_trials"]) == (2, 3, 10)
+    recordings = pd.DataFrame(
+        {"eid": list("abcd"), "fiber_idx": 0, "subject": ["m1", "m1", "m2", "m3"], "target_NM": "T"}
+    )
+    found = traces_by_target(traces, recordings, minimum_trials=5)
+    assert found["event"].tolist() == ["stimOn", "stimOn"]
+    assert found["time"].tolist() == [-0.1, 0.0]
+    # what is not known counts in no mean; e is not selected
+    assert found["mean"].tolist() == [4.0, 3.0]
+    assert found["sem"].tolist() == [2.0, 1.0]
+    assert found[["n_subjects", "n_recordings", "n_trials"]].to_numpy().tolist() == [[2, 3, 10]] * 2
+    assert traces_by_target(traces, recordings.head(0), minimum_trials=5).empty
