@@ -19,9 +19,9 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install
 	$(BIN)/iblnm demo --root $(ROOT)
 
-# the tests of one file may tell one story on one server: they stay together, the longest stories first; many wait for servers, so three go on two cores
+# the tests of one file may tell one story on one server: they stay together, the longest stories first
 test: install
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,24 +1,37 @@
 """Reports from a root to their files."""
 
 import base64
+import dataclasses
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
+from iblnm_core import __version__
+from iblnm_core.figures.drawing import stored_family
 from iblnm_core.identifiers import checked_eid
-from iblnm_core.reports.cohort import cohort_page
-from iblnm_core.reports.cohort_reading import read_cohort
+from iblnm_core.reports.cohort import FAMILIES, cohort_page
+from iblnm_core.reports.cohort_reading import TABLES_READ, read_cohort
 from iblnm_core.reports.model import CohortPage
 from iblnm_core.reports.pictures import PREVIEW_BYTES
 from iblnm_core.reports.reading import read_session
 from iblnm_core.reports.render import render_cohort, render_session
 from iblnm_core.reports.session import session_report
+from iblnm_core.reports.session_tables import parameters_version
 from iblnm_core.root import Root
+from iblnm_core.schemas import TRIALS
 from iblnm_core.storage.atomic import write_bytes
+from iblnm_core.storage.tables import stored_table
 
 FOLDER = "reports"
 """Below the root."""
+
+CODE_VERSION = "1"
+"""Raised whenever what is on the report of the cohort changes."""
+
+_NOTES = "cohort.json"
 
 
 @dataclass(frozen=True)
@@ -91,6 +104,8 @@ def write_session_report(root: Root, eid: str) -> WrittenReport:
 def write_cohort_report(root: Root) -> WrittenReport:
     """Write the report of the cohort from the stored tables and figures; session pages that exist are linked.
 
+    A page that nothing changed for stays as it is stored.
+
     Parameters
     ----------
     root : Root
@@ -102,19 +117,49 @@ def write_cohort_report(root: Root) -> WrittenReport:
     """
     start = perf_counter()
     folder = root.path / FOLDER
-    pages = frozenset(path.stem for path in (folder / "sessions").glob("*.html"))
+    path, notes = folder / "cohort.html", folder / _NOTES
+    pages = frozenset(page.stem for page in (folder / "sessions").glob("*.html"))
+    made_from = _made_from(root, pages)
+    stored = _stored_report(path, notes, made_from)
+    if stored is not None:
+        return dataclasses.replace(stored, seconds=perf_counter() - start)
     page = cohort_page(root, read_cohort(root), pages)
     content = render_cohort(page)
-    path = folder / "cohort.html"
     write_bytes(path, content)
-    digest = hashlib.sha256(content).hexdigest()
-    return WrittenReport(
-        path, len(content), digest, page.banner.sentence, page.n_failed_checks, perf_counter() - start, b""
-    )
+    digest, preview = hashlib.sha256(content).hexdigest(), _first(page)
+    shown: dict[str, Any] = {"sha256": digest, "verdict": page.banner.sentence, "n_failed_checks": page.n_failed_checks}
+    kept = {"made_from": made_from, "preview": base64.b64encode(preview).decode(), **shown}
+    write_bytes(notes, json.dumps(kept, indent=1, sort_keys=True).encode())
+    return WrittenReport(path, len(content), **shown, seconds=perf_counter() - start, preview=preview)
+
+
+def _made_from(root: Root, pages: frozenset[str]) -> dict[str, Any]:
+    """Return what the report of a cohort is made of: contents of tables and figures, pages that it links, parameters, code."""
+    tables = {schema.name: stored_table(root.path, schema) for schema in (*TABLES_READ, TRIALS)}
+    figures = {name: stored_family(root.path, name) for names in FAMILIES.values() for name in names}
+    contents = {**tables, **{f"figures/{name}": family for name, family in figures.items()}}
+    return {
+        "contents": {name: None if found is None else found.content_hash for name, found in contents.items()},
+        "pages": hashlib.sha256("".join(sorted(pages)).encode()).hexdigest(),
+        "parameters": [root.preset, parameters_version(root)],
+        "code": [__version__, CODE_VERSION],
+    }
+
+
+def _stored_report(path: Path, notes: Path, made_from: dict[str, Any]) -> WrittenReport | None:
+    """Return the report as it is stored; None when it is made of something else, or is not the one that was written."""
+    try:
+        kept = json.loads(notes.read_bytes())
+        content = path.read_bytes()
+        if kept.pop("made_from") != made_from or hashlib.sha256(content).hexdigest() != kept["sha256"]:
+            return None
+        return WrittenReport(path, len(content), seconds=0.0, preview=base64.b64decode(kept.pop("preview")), **kept)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _first(page: CohortPage) -> bytes:
-    """Return the first picture of a page, when it is small enough for the event log; empty otherwise."""
+    """Return the first picture of a page that is small enough for the event log; nothing without one."""
     sources = [picture.source for section in page.sections for picture in section.pictures]
     fitting = [source for source in sources if len(source) <= PREVIEW_BYTES]
     return base64.b64decode(fitting[0].partition(",")[2]) if fitting else b""

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from iblnm_core.figures.registry import FAMILIES
-from iblnm_core.reports.writing import WrittenReport, write_cohort_report, write_session_report
+from iblnm_core.reports.writing import CODE_VERSION, WrittenReport, write_cohort_report, write_session_report
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_dagster.assets.figures import figure_key
 from iblnm_dagster.partitions import SESSIONS
@@ -37,7 +37,7 @@ def session_report(context: dg.AssetExecutionContext, root: RootResource) -> dg.
     ],
     group_name="reports",
     kinds={"html"},
-    code_version="1",
+    code_version=CODE_VERSION,
     description="One page about all sessions: who is used and why not, what failed, every session, and all figures.",
 )
 def cohort_report(root: RootResource) -> dg.MaterializeResult[Any]:

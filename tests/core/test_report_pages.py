@@ -29,7 +29,7 @@ from iblnm_core.reports.signal_pictures import decimated
 from iblnm_core.reports.texts import number, percent
 from iblnm_core.reports.writing import write_cohort_report, write_session_report
 from iblnm_core.root import create_root
-from iblnm_core.schemas import RECORDINGS, SELECTION, SESSION_STATUS
+from iblnm_core.schemas import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS
 from iblnm_core.session.outputs import COMPUTED, OUTPUTS
 from iblnm_core.session.pipeline import process_session
 from iblnm_core.storage.session_file import update_session_file
@@ -359,3 +359,24 @@ def test_texts_stand_out_from_their_ground():
         for ground in ("paper", "card"):
             contrast = (luminance(colours[ground]) + 0.05) / (luminance(colours[name]) + 0.05)
             assert contrast >= 7, (name, ground, contrast)
+
+
+def test_the_cohort_page_stays_until_something_changes_that_is_on_it(reported, tmp_path):
+    root = dataclasses.replace(reported[0], path=tmp_path / "root")
+    shutil.copytree(reported[0].path, root.path, ignore=shutil.ignore_patterns("cache", "reports"))
+    first = write_cohort_report(root)
+    stamp = first.path.stat().st_mtime_ns
+
+    def again():
+        return dataclasses.replace(write_cohort_report(root), seconds=first.seconds)
+
+    assert again() == first
+    assert first.path.stat().st_mtime_ns == stamp
+    (root.path / "reports" / "sessions").mkdir()
+    (root.path / "reports" / "sessions" / f"{read_cohort(root).sessions['eid'].iloc[0]}.html").write_text("a page")
+    linked = again()
+    assert linked.sha256 != first.sha256
+    first.path.write_bytes(first.path.read_bytes()[:100])
+    assert again() == linked
+    write_table(root.path, make_table(ERRORS, read_table(root.path, ERRORS).head(0)))
+    assert again().n_failed_checks == 0

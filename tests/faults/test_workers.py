@@ -120,4 +120,5 @@ def test_workers_die_with_their_parent(tmp_path, delay, how):
         return found
 
     parent.wait(10)
-    assert gone_within(5, left)
+    # a process that is still importing sees that its parent is gone when it has imported
+    assert gone_within(30, left)
