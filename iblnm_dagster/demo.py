@@ -80,5 +80,5 @@ Three things to look at next:
       what failed, session by session, with the reason
   {root.session_file(example)}
       one session: signal, responses and trials as HDF5; tables are in {root.path / "metadata"} and {root.path / "data"},
-      analyses of the cohort in {root.path / "results"}
+      analyses of the cohort in {root.path / "results"}, their figures on one page: {root.path / "reports" / "cohort.html"}
 """)

@@ -23,7 +23,7 @@ def narrowed(content: bytes, widest: int) -> Any:
 
 
 def few_colours(image: Any, n_colours: int) -> bytes:
-    """Return pixels as PNG with a palette, in which colours of small areas survive.
+    """Return pixels as PNG with a palette, in which greys and colours of small areas survive.
 
     Parameters
     ----------
@@ -33,5 +33,5 @@ def few_colours(image: Any, n_colours: int) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    image.convert("RGB").quantize(n_colours, Image.Quantize.MAXCOVERAGE).save(buffer, format="png", optimize=True)
+    image.convert("RGB").quantize(n_colours, Image.Quantize.FASTOCTREE).save(buffer, format="png")
     return buffer.getvalue()
