@@ -21,16 +21,12 @@ from iblnm_core.analyses.cca_ridge import best_held_out, choose_ridge, subject_f
 from iblnm_core.analyses.cohort_cca import cohort_cca
 from iblnm_core.analyses.components import component_tables
 from iblnm_core.analyses.session_glm import TERMS, coefficient_matrix, session_glm
+from iblnm_core.demo.simulated_cohorts import indexed, simulated_recordings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
-from tests_support.task_encoding import (  # noqa: E402 - after the path is there
-    LEVELS,
-    indexed,
-    simulated_recordings,
-    simulated_trials,
-)
+from tests_support.task_encoding import LEVELS, simulated_trials  # noqa: E402 - after the path is there
 
 RESULTS = Path(__file__).parent / "results" / "task_encoding.json"
 TARGETS = ("VTA-DA", "SNc-DA", "DR-5HT", "LC-NE", "NBM-ACh")

@@ -90,7 +90,8 @@ def mean_traces(traces: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
     lengths = rows["response"].map(len).to_numpy(np.int64)
     keys: Sequence[str] = ("eid", "fiber_idx", *identity, "event", "contrast", "feedbackType", "n_trials")
     long = {name: np.repeat(rows[name].to_numpy(), lengths) for name in keys}
-    grids = zip(rows["start_s"], rows["sampling_rate_hz"], lengths, strict=True)
-    time = np.concatenate([np.empty(0), *(sample_times(start, rate, int(length)) for start, rate, length in grids)])
+    grids = list(zip(rows["start_s"], rows["sampling_rate_hz"], lengths.tolist(), strict=True))
+    times = {grid: sample_times(*grid) for grid in set(grids)}
+    time = np.concatenate([np.empty(0), *(times[grid] for grid in grids)])
     response = np.concatenate([np.empty(0), *rows["response"]])
     return pd.DataFrame({**long, "time": time, "response": response})

@@ -181,11 +181,10 @@ def _repeated(frame: pd.DataFrame, key: Sequence[str]) -> "np.ndarray | None":
     tied = np.ones(max(len(frame) - 1, 0), dtype=bool)
     for name in key:
         values = frame[name].to_numpy()
-        before, after = values[:-1][tied], values[1:][tied]
-        known, previous_known = pd.notna(after), pd.notna(before)
-        if not known.all() or not previous_known.all():
+        if pd.isna(values).any():
             # what is missing comes last, and is like what else is missing
             return _repeated(_ranked(frame, key), key)
+        before, after = values[:-1][tied], values[1:][tied]
         if (after < before).any():
             return None
         tied[tied] = after == before
