@@ -21,6 +21,8 @@ class SelectionParameters:
     """One session per subject and day: the best, all, or by the rule of the reference pipeline."""
     artefact_sessions: Literal["left_out", "used"] = "left_out"
     """Sessions whose signal is known to be ruined."""
+    excluded_labels: tuple[Literal["keep", "doubtful", "reject"], ...] = ("reject",)
+    """Recordings on which this was the last word of a person are left out."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from iblnm_dagster.assets.figures import build_figures, figure_key
 from iblnm_dagster.assets.reports import cohort_report, session_report
 from iblnm_dagster.assets.selection import selection
 from iblnm_dagster.assets.tables import build_collected_table, session_status, stage_logs
-from iblnm_dagster.assets.upstream import fibers, session_index, sessions, sessions_qc
+from iblnm_dagster.assets.upstream import fibers, labels, session_index, sessions, sessions_qc
 from iblnm_dagster.automation import catalogue_daily, due_sessions, tables_hourly
 from iblnm_dagster.io_managers import SessionFileIOManager, TableIOManager
 from iblnm_dagster.notification import notify_failed_runs
@@ -64,6 +64,7 @@ def build_defs(
             *(build_collected_table(name) for name in COLLECTED),
             stage_logs,
             session_status,
+            labels,
             selection,
             *(build_analysis(name) for name in ANALYSES),
             *(build_figures(name) for name in FAMILIES),
@@ -93,6 +94,7 @@ def build_defs(
                     *(f"tables/{name}" for name in COLLECTED),
                     *(f"tables/{schema.name}" for schema in STAGE_LOGS.values()),
                     "session_status",
+                    "labels",
                     "selection",
                     "recordings",
                     *(

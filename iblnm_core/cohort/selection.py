@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from iblnm_core import errors as error_classes
+from iblnm_core.cohort.labels import VERDICTS, Verdict, labelled_as
 from iblnm_core.cohort_parameters import SelectionParameters
 from iblnm_core.errors import ConfigurationError, SessionError
 from iblnm_core.schemas import RECORDINGS, SESSIONS
@@ -59,7 +60,7 @@ class Selection:
     Raises
     ------
     ConfigurationError
-        When a blocker, the duplicate rule or the date is none: a misspelt one would remove nothing, unnoticed.
+        When a blocker, a label, the duplicate rule or the date is none: a misspelt one would remove nothing, unnoticed.
     """
 
     session_types: tuple[str, ...] = ANALYSED_SESSION_TYPES
@@ -81,6 +82,8 @@ class Selection:
     """Smallest fraction of correct trials (0-1) by session type; other types need none."""
     required_contrasts: frozenset[float] = frozenset({0.0, 6.25, 12.5, 25.0, 100.0})
     """Contrasts in percent; a session must have used exactly these."""
+    excluded_labels: tuple[Verdict, ...] = ("reject",)
+    """A recording is left out whose last label is one of these, and a session that has no other."""
     duplicates: DuplicateRule = "resolved"
     """One session per subject and day: the best, or by the `reference` rule the first good one of all by id; or all."""
 
@@ -93,6 +96,7 @@ class Selection:
             minimum_performance={"training": parameters.minimum_training_performance},
             minimum_session_length_s=parameters.minimum_session_length_s or None,
             duplicates=parameters.duplicates,
+            excluded_labels=parameters.excluded_labels,
             excluded_eids=ARTEFACT_SESSIONS if parameters.artefact_sessions == "left_out" else frozenset(),
         )
 
@@ -100,6 +104,8 @@ class Selection:
         unknown = set(self.blockers) - _ERROR_NAMES
         if unknown:
             raise ConfigurationError(f"blockers {sorted(unknown)} are unknown; known are {sorted(_ERROR_NAMES)}")
+        if not set(self.excluded_labels) <= set(VERDICTS):
+            raise ConfigurationError(f"excluded_labels = {self.excluded_labels!r}; known are {', '.join(VERDICTS)}")
         if self.duplicates not in get_args(DuplicateRule):
             raise ConfigurationError(f"duplicates = {self.duplicates!r}; expected one of {get_args(DuplicateRule)}")
         try:
@@ -135,6 +141,7 @@ def select(
     selection: Selection,
     performance: pd.DataFrame | None = None,
     statuses: pd.DataFrame | None = None,
+    labels: pd.DataFrame | None = None,
 ) -> Selected:
     """Return the sessions and recordings that pass all filters, and what each filter removed.
 
@@ -150,6 +157,8 @@ def select(
         the table the filters on performance and contrasts are off; with it, a session that it lacks fails them.
     statuses : DataFrame, optional
         The `session_status` table. Without it the filter on required outputs is off.
+    labels : DataFrame, optional
+        The `labels` table. Without it the filter on labels is off.
 
     Returns
     -------
@@ -159,7 +168,8 @@ def select(
         catalogue = SESSIONS.arrow().empty_table().to_pandas()
     catalogue = catalogue.reset_index(drop=True)
     structural = _structural_masks(catalogue, selection)
-    sound = _soundness_masks(catalogue, errors, selection, statuses)
+    excluded = None if labels is None else labelled_as(labels, selection.excluded_labels)
+    sound = _soundness_masks(catalogue, errors, selection, statuses, excluded)
     behaviour = _behaviour_masks(catalogue, selection, performance)
     masks = {**structural, **_optional_masks(catalogue, selection), **sound, **behaviour}
     if selection.duplicates == "resolved":
@@ -172,7 +182,9 @@ def select(
         discarded = _giving_way(catalogue.assign(bad=bad).sort_values(["bad", "eid"]))
         masks["duplicates"] = ~_is_in(catalogue["eid"], discarded.index) & catalogue["day_n"].notna().to_numpy()
     sessions = catalogue[_all_of(masks, len(catalogue))].reset_index(drop=True)
-    return Selected(sessions, _recordings(sessions, selection.targets), _account(masks, len(catalogue)))
+    return Selected(
+        sessions, _recordings(sessions, selection.targets, excluded or set()), _account(masks, len(catalogue))
+    )
 
 
 def account_table(selected: Selected) -> pd.DataFrame:
@@ -247,7 +259,11 @@ def _optional_masks(catalogue: pd.DataFrame, selection: Selection) -> dict[str, 
 
 
 def _soundness_masks(
-    catalogue: pd.DataFrame, errors: pd.DataFrame, selection: Selection, statuses: pd.DataFrame | None
+    catalogue: pd.DataFrame,
+    errors: pd.DataFrame,
+    selection: Selection,
+    statuses: pd.DataFrame | None,
+    excluded: Collection[tuple[str, int]] | None,
 ) -> dict[str, _Mask]:
     masks = {}
     required = set(selection.required_outputs)
@@ -258,6 +274,15 @@ def _soundness_masks(
     if selection.blockers:
         counting = errors[_is_in(errors["stage"], selection.blocking_stages)]
         masks["blockers"] = ~_is_in(catalogue["eid"], _sessions_with(counting, selection.blockers))
+    if excluded is not None and selection.excluded_labels:
+        labelled = catalogue["eid"].isin({eid for eid, _ in excluded})
+        masks["labels"] = ~labelled.to_numpy(dtype=bool)
+        for place in np.flatnonzero(labelled):
+            eid, targets = catalogue["eid"].iloc[place], catalogue["target_NM"].iloc[place]
+            masks["labels"][place] = any(
+                (eid, fiber) not in excluded and (not selection.targets or target in selection.targets)
+                for fiber, target in enumerate(targets)
+            )
     return masks
 
 
@@ -310,7 +335,9 @@ def _account(masks: Mapping[str, _Mask], n_sessions: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _recordings(sessions: pd.DataFrame, targets: Collection[str]) -> pd.DataFrame:
+def _recordings(
+    sessions: pd.DataFrame, targets: Collection[str], excluded: Collection[tuple[str, int]]
+) -> pd.DataFrame:
     lists = {column.name for column in SESSIONS.columns if column.kind == "texts"}
     # exploding an empty list would make a recording without a fibre
     with_fibers = sessions[sessions["brain_region"].map(len).to_numpy(dtype=int) > 0]
@@ -319,4 +346,6 @@ def _recordings(sessions: pd.DataFrame, targets: Collection[str]) -> pd.DataFram
     recordings["fiber_idx"] = np.array(positions, dtype=np.int64)
     scalars = [name for name in sessions.columns if name not in lists]
     wanted = _is_in(recordings["target_NM"], targets or recordings["target_NM"])
+    keys = zip(recordings["eid"], recordings["fiber_idx"], strict=True)
+    wanted &= np.array([key not in excluded for key in keys], dtype=bool)
     return recordings.loc[wanted, [*scalars, "fiber_idx", *FIBER_LISTS]].reset_index(drop=True)

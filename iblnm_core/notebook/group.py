@@ -14,7 +14,7 @@ from iblnm_core.notebook.connection import default_connection
 from iblnm_core.notebook.error_log import error_entry
 from iblnm_core.notebook.session import PhotometrySession
 from iblnm_core.root import SETTINGS, Root, open_root
-from iblnm_core.schemas import ERRORS, PERFORMANCE, SESSION_STATUS
+from iblnm_core.schemas import ERRORS, LABELS, PERFORMANCE, SESSION_STATUS
 from iblnm_core.storage.tables import read_table
 from iblnm_core.table_schema import TableSchema
 from iblnm_core.workers import TaskOutcome, run_tasks
@@ -33,6 +33,7 @@ _OFF: Mapping[str, Any] = {
     "minimum_performance": {},
     "required_contrasts": frozenset(),
     "required_outputs": (),
+    "excluded_labels": (),
     "duplicates": "kept",
 }
 
@@ -77,6 +78,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
         errors: pd.DataFrame | None = None,
         performance: pd.DataFrame | None = None,
         statuses: pd.DataFrame | None = None,
+        labels: pd.DataFrame | None = None,
     ) -> None:
         self.catalogue = sessions.reset_index(drop=True)
         self.one = one
@@ -85,6 +87,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
         self._logged = pd.DataFrame(columns=ERRORS.column_names) if errors is None else errors
         self._performance = performance
         self._statuses = statuses
+        self._labels = labels
         self._opened: dict[str, PhotometrySession] = {}
         self._selection = replace(Selection(), **_OFF)
         self._choose(self._selection)
@@ -112,7 +115,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
         def table(schema: TableSchema) -> pd.DataFrame | None:
             return read_table(folder, schema) if (folder / schema.path).is_file() else None
 
-        tables = {"errors": table(ERRORS), "performance": table(PERFORMANCE), "statuses": table(SESSION_STATUS)}
+        tables = {"errors": table(ERRORS), "performance": table(PERFORMANCE), "statuses": table(SESSION_STATUS), "labels": table(LABELS)}
         return cls(pd.read_parquet(file), one, root=root, **tables).filter_sessions(**filters)
 
     def filter_sessions(
@@ -128,6 +131,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
         min_performance: Mapping[str, float] | bool | None = None,
         required_contrasts: Collection[float] | bool | None = None,
         required_outputs: Collection[str] | bool | None = None,
+        excluded_labels: Collection[str] | bool | None = None,
         duplicates: str | bool | None = None,
     ) -> "PhotometrySessionGroup":
         """Choose sessions of the whole catalogue anew; `account` says what each filter removed.
@@ -150,6 +154,8 @@ class PhotometrySessionGroup(RecordingAnalyses):
             Percent; a session must have used exactly these.
         required_outputs : collection of str
             Outputs that must be stored and current.
+        excluded_labels : collection of {'keep', 'doubtful', 'reject'}
+            Recordings are left out on which this was the last word of a person.
         duplicates : {'resolved', 'kept', 'reference'}
 
         Returns
@@ -173,6 +179,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
             "minimum_performance": min_performance,
             "required_contrasts": _frozenset(required_contrasts),
             "required_outputs": _tuple(required_outputs),
+            "excluded_labels": _tuple(excluded_labels),
             "duplicates": duplicates,
         }
         start = Selection.of(self.root.parameters.selection) if isinstance(self.root, Root) else Selection()
@@ -270,7 +277,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
             return TaskOutcome(task, error=error)
 
     def _choose(self, selection: Selection) -> None:
-        selected: Selected = select(self.catalogue, self._logged, selection, self._performance, self._statuses)
+        selected: Selected = select(self.catalogue, self._logged, selection, self._performance, self._statuses, self._labels)
         self._selection, self._selected = selection, selected
         self.sessions, self.recordings, self.account = selected.sessions, selected.recordings, selected.account
         self._forget()

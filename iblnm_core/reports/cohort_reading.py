@@ -11,17 +11,17 @@ import pandas as pd
 from iblnm_core.cohort.selection import Selected, Selection, select
 from iblnm_core.reports.judging import SOUND, blocks, sound_sessions
 from iblnm_core.root import Root
-from iblnm_core.schemas import ERRORS, PERFORMANCE, QC_PHOTOMETRY, SESSION_STATUS, SESSIONS, TRIALS
+from iblnm_core.schemas import ERRORS, LABELS, PERFORMANCE, QC_PHOTOMETRY, SESSION_STATUS, SESSIONS, TRIALS
 from iblnm_core.storage.tables import read_table, stored_table
 from iblnm_core.table_schema import TableSchema
 
-TABLES_READ = (SESSIONS, ERRORS, SESSION_STATUS, PERFORMANCE, QC_PHOTOMETRY)
+TABLES_READ = (SESSIONS, ERRORS, SESSION_STATUS, PERFORMANCE, QC_PHOTOMETRY, LABELS)
 """Tables that the page is made of, beside the figures."""
 
-NEUTRAL = replace(SOUND, required_outputs=(), blockers=())
+NEUTRAL = replace(SOUND, required_outputs=(), blockers=(), excluded_labels=())
 """A selection with every filter off that can be."""
 
-_FIELDS: Mapping[str, str] = MappingProxyType({"processed": "required_outputs"})
+_FIELDS: Mapping[str, str] = MappingProxyType({"processed": "required_outputs", "labels": "excluded_labels"})
 """Fields of a selection whose filter has another name in its account."""
 
 
@@ -70,9 +70,9 @@ def read_cohort(root: Root) -> Cohort:
     ------
     CorruptArtifact
     """
-    sessions, errors, statuses, performance, quality = (_table(root, schema) for schema in TABLES_READ)
+    sessions, errors, statuses, performance, quality, labels = (_table(root, schema) for schema in TABLES_READ)
     selection = Selection.of(root.parameters.selection)
-    chosen = select(sessions, errors, selection, performance, statuses)
+    chosen = select(sessions, errors, selection, performance, statuses, labels)
     lost = _lost(statuses)
     blocking = [blocks(row, lost.get(str(row["eid"]), {})) for row in rows_of(errors)]
     stored = {schema.name: stored_table(root.path, schema) for schema in TABLES_READ}
@@ -82,7 +82,7 @@ def read_cohort(root: Root) -> Cohort:
         performance,
         quality,
         chosen,
-        _reasons(sessions, errors, performance, statuses, selection, chosen),
+        _reasons(sessions, errors, performance, statuses, labels, selection, chosen),
         _trial_counts(root),
         sound_sessions(list(sessions["eid"]), errors, statuses),
         pd.Series(np.array(blocking, dtype=bool), index=errors.index),
@@ -125,6 +125,7 @@ def _reasons(
     errors: pd.DataFrame,
     performance: pd.DataFrame,
     statuses: pd.DataFrame,
+    labels: pd.DataFrame,
     selection: Selection,
     chosen: Selected,
 ) -> dict[str, str]:
@@ -139,7 +140,7 @@ def _reasons(
         else:
             field = _FIELDS.get(name, name)
             only: dict[str, Any] = {field: getattr(selection, field)} if hasattr(selection, field) else {}
-            kept = select(sessions, errors, replace(NEUTRAL, **only), performance, statuses).sessions["eid"]
+            kept = select(sessions, errors, replace(NEUTRAL, **only), performance, statuses, labels).sessions["eid"]
             removed = everybody - set(kept)
         for eid in removed:
             reasons.setdefault(eid, str(name))

@@ -8,7 +8,7 @@ from iblnm_core.schemas.behaviour import PERFORMANCE, TRIAL_REGRESSORS, TRIAL_TI
 from iblnm_core.schemas.catalogue import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
 from iblnm_core.schemas.recording import QC_PHOTOMETRY, VIDEO
 from iblnm_core.schemas.results import RESULTS
-from iblnm_core.schemas.standing import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS, STAGE_LOGS
+from iblnm_core.schemas.standing import ERRORS, LABELS, RECORDINGS, SELECTION, SESSION_STATUS, STAGE_LOGS
 from iblnm_core.schemas.task_encoding import ENCODING_DELTA_R2, ENCODING_FITS, ENCODING_KERNELS
 from iblnm_core.table_schema import TableSchema
 
@@ -19,6 +19,7 @@ __all__ = [
     "ENCODING_KERNELS",
     "ERRORS",
     "FIBERS",
+    "LABELS",
     "MEAN_TRACES",
     "MODELLING_FRAME",
     "PERFORMANCE",
@@ -62,6 +63,7 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType(
             ENCODING_DELTA_R2,
             VIDEO,
             SESSION_STATUS,
+            LABELS,
             SELECTION,
             RECORDINGS,
             *(table for tables in RESULTS.values() for table in tables),

@@ -113,3 +113,21 @@ RECORDINGS = TableSchema(
         Column("target_NM", "text", "target label such as VTA-DA", nullable=True),
     ),
 )
+
+LABELS = TableSchema(
+    "labels",
+    PurePosixPath("metadata/labels.pqt"),
+    "What people said of recordings, in the order in which they said it: one row per label.",
+    ("position",),
+    (
+        Column("position", "integer", "line of the log `labels.jsonl`, from 1"),
+        EID,
+        Column("fiber_idx", "integer", "position of the fibre in the session's lists"),
+        Column("verdict", "text", "keep, doubtful or reject"),
+        Column("note", "text", "why"),
+        Column("author", "text", "who said it"),
+        Column("labelled_at", "text", "when, ISO 8601, UTC"),
+        Column("code_version", "text", "version of the software that showed the recording"),
+        Column("current", "truth", "whether it is the last word on the recording"),
+    ),
+)

@@ -17,11 +17,11 @@ from iblnm_dagster.resources import RootResource
     specs=[
         dg.AssetSpec(
             schema.name,
-            deps=["sessions", "session_status", ["tables", "errors"], ["tables", "performance"]],
+            deps=["sessions", "session_status", "labels", ["tables", "errors"], ["tables", "performance"]],
             description=schema.description,
             group_name="tables",
             kinds={"parquet"},
-            code_version="2",
+            code_version="3",
             metadata={"dagster/column_schema": column_schema(schema)},
         ).with_io_manager_key("table_io_manager")
         for schema in (SELECTION, RECORDINGS)
@@ -34,9 +34,11 @@ def selection(
     errors: pd.DataFrame,
     performance: pd.DataFrame,
     session_status: pd.DataFrame,
+    labels: pd.DataFrame,
 ) -> Iterator[TableResult]:
     """Choose sessions and recordings by the parameters of the root."""
-    chosen = select(sessions, errors, Selection.of(root.open().parameters.selection), performance, session_status)
+    rules = Selection.of(root.open().parameters.selection)
+    chosen = select(sessions, errors, rules, performance, session_status, labels)
     tables = {SELECTION: account_table(chosen), RECORDINGS: recordings_table(chosen)}
     for schema, frame in tables.items():
         result = table_result(

@@ -8,7 +8,8 @@ import pandas as pd
 from iblnm_core.cohort.catalogue import build_catalogue, index_frame
 from iblnm_core.cohort.extended_qc import extended_qc_table
 from iblnm_core.cohort.fibers import fiber_table, side_conflicts
-from iblnm_core.schemas import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
+from iblnm_core.cohort.labels import VERDICTS, read_labels
+from iblnm_core.schemas import FIBERS, LABELS, SESSION_INDEX, SESSIONS, SESSIONS_QC
 from iblnm_core.storage.tables import make_table
 from iblnm_dagster import partitions
 from iblnm_dagster.assets.stored import TableResult, table_asset, table_result
@@ -91,3 +92,17 @@ def fibers(root: RootResource) -> Iterator[TableResult]:
         },
     )
     yield table_result(table, result, fibers=len(rows), subjects=rows["subject"].nunique())
+
+
+@table_asset(LABELS, "catalogue", checks={"labels_readable": "Every line of the log of labels is a label."})
+def labels(root: RootResource) -> Iterator[TableResult]:
+    """Read what people said of recordings."""
+    log = read_labels(root.open().path)
+    result = dg.AssetCheckResult(
+        passed=not log.unreadable,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"unreadable": list(log.unreadable[:20])},
+    )
+    current = log.rows[log.rows["current"].astype(bool)]
+    counts = {verdict: int((current["verdict"] == verdict).sum()) for verdict in VERDICTS}
+    yield table_result(make_table(LABELS, log.rows), result, labels=len(log.rows), **counts)

@@ -35,6 +35,7 @@ OFF = Selection(
     minimum_performance={},
     required_contrasts=frozenset(),
     duplicates="kept",
+    excluded_labels=(),
 )
 CONTRASTS = [0.0, 6.25, 12.5, 25.0, 100.0]
 
@@ -85,6 +86,11 @@ def errors_of(**error_types):
 def statuses_of(eid, **states):
     rows = [{"eid": eid, "asset": asset, "state": state} for asset, state in states.items()]
     return pd.DataFrame(rows, columns=SESSION_STATUS.column_names)
+
+
+def labels_of(*rows):
+    """Last labels: session, fibre, verdict."""
+    return pd.DataFrame([(*row, True) for row in rows], columns=["eid", "fiber_idx", "verdict", "current"])
 
 
 def performance_of(**sessions):
@@ -201,6 +207,30 @@ def test_the_absence_of_errors_is_no_success():
     assert chosen(select(catalogue, errors_of(), none, statuses=statuses)) == ["a", "b", "c", "d"]
 
 
+def test_rejected_recordings_are_left_out_and_sessions_that_have_no_other():
+    both = {"brain_region": ["VTA-l", "SNc-l", "XX"], "hemisphere": ["l"] * 3, "target_NM": ["VTA-DA", "SNc-DA", None]}
+    catalogue = catalogue_of(session("a", 1, **both), session("b", 2, **both), session("c", 3), session("d", 4))
+    labels = labels_of(
+        ("a", 0, "reject"), ("b", 0, "reject"), ("b", 1, "reject"), ("c", 0, "doubtful"), ("d", 0, "keep")
+    )
+    selected = select(catalogue, errors_of(), DEFAULT, labels=labels)
+    assert_removed_only_by(selected, "labels", ["a", "c", "d"])
+    recordings = selected.recordings[["eid", "fiber_idx"]].to_numpy().tolist()
+    assert recordings == [["a", 1], ["c", 0], ["d", 0]]
+    strict = select(catalogue, errors_of(), Selection(excluded_labels=("doubtful", "reject")), labels=labels)
+    assert chosen(strict) == ["a", "d"]
+    lenient = select(catalogue, errors_of(), Selection(excluded_labels=()), labels=labels)
+    assert len(lenient.recordings) == 6
+    superseded = labels.assign(current=False)
+    assert len(select(catalogue, errors_of(), DEFAULT, labels=superseded).recordings) == 6
+
+
+def test_a_rejected_session_gives_way_to_another_of_its_day():
+    catalogue = catalogue_of(session("a", 1, session_length=4000.0), session("b", 1))
+    assert chosen(select(catalogue, errors_of(), DEFAULT)) == ["a"]
+    assert chosen(select(catalogue, errors_of(), DEFAULT, labels=labels_of(("a", 0, "reject")))) == ["b"]
+
+
 def test_performance_has_a_limit_for_training_only():
     catalogue = catalogue_of(
         session("a", 1, session_type="training"),
@@ -242,7 +272,12 @@ def test_a_training_session_without_performance_fails_performance_and_contrasts(
 
 @pytest.mark.parametrize(
     "decision",
-    [{"blockers": ("MissingRawDate",)}, {"duplicates": "best"}, {"first_session_from": "March"}],
+    [
+        {"blockers": ("MissingRawDate",)},
+        {"duplicates": "best"},
+        {"first_session_from": "March"},
+        {"excluded_labels": ("rejected",)},
+    ],
     ids=lambda decision: next(iter(decision)),
 )
 def test_a_misspelt_decision_is_refused(decision):
@@ -301,6 +336,7 @@ def test_an_empty_catalogue_gives_empty_tables_with_types(duplicates):
         Selection(lab="x", first_session_from="2025-01-01", minimum_session_length_s=1.0, duplicates=duplicates),
         performance=performance_of(),
         statuses=statuses_of("a"),
+        labels=labels_of(("a", 0, "reject")),
     )
     assert list(selected.sessions.columns) == SESSIONS.column_names
     assert selected.sessions.dtypes[["day_n", "session_length"]].tolist() == [np.int64, np.float64]

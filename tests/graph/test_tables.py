@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from iblnm_core.cohort.collect import collect
+from iblnm_core.cohort.labels import FILE as LOG_OF_LABELS
+from iblnm_core.cohort.labels import add_label
 from iblnm_core.root import create_root
-from iblnm_core.schemas import ERRORS, SESSION_STATUS
+from iblnm_core.schemas import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS
 from iblnm_core.session.responses import Responses
 from iblnm_core.storage.tables import read_table
 from iblnm_dagster.io_managers import SessionFiles
@@ -32,9 +34,9 @@ def cohort(tmp_path, copies, few_trials):
         yield runs, made, sound
 
 
-def check(runs, name):
+def check(runs, name, asset="session_status"):
     records = runs.instance.event_log_storage.get_asset_check_execution_history(
-        dg.AssetCheckKey(dg.AssetKey("session_status"), name), limit=1
+        dg.AssetCheckKey(dg.AssetKey(asset), name), limit=1
     )
     evaluation = records[0].event.dagster_event.event_specific_data
     return evaluation.passed, {key: value.value for key, value in evaluation.metadata.items()}
@@ -151,3 +153,21 @@ def test_a_session_file_that_cannot_be_read_is_named_by_the_check_of_the_table(c
     evaluation = record.event.dagster_event.event_specific_data
     assert not evaluation.passed
     assert evaluation.metadata["sessions"].value == [made.eids[0]]
+
+
+def test_labels_of_people_reach_the_selection_at_the_next_run(cohort):
+    runs, made, _ = cohort
+    folder = runs.root.path
+    kept = made.eids[0]
+    assert set(read_table(folder, RECORDINGS)["eid"]) == {kept, made.eids[2]}
+    for fiber in range(2):
+        add_label(folder, made.eids[2], fiber, "reject", note="saturated", author="ana")
+    with (folder / LOG_OF_LABELS).open("a") as log:
+        log.write("half a li")
+    runs.collect(TABLES_ONLY)
+    assert set(read_table(folder, RECORDINGS)["eid"]) == {kept}
+    account = read_table(folder, SELECTION).set_index("filter")
+    assert account.loc["labels", "removes_alone"] == 1
+    passed, metadata = check(runs, "labels_readable", "labels")
+    assert not passed
+    assert metadata["unreadable"][0].startswith("line 3:")
