@@ -20,6 +20,9 @@ FORMAT = 1
 SETTINGS = "iblnm.toml"
 DEFAULT_ROOT = Path("iblnm_data")
 DEFAULT_PRESET = "default"
+VIEWER_ADDRESS = "http://127.0.0.1:5006"
+"""Where `iblnm view` answers when nothing else is said."""
+
 SOURCES = ("local", "alyx")
 DOWNLOADS = "downloads"
 """Folder below the root for what comes from a server, when the settings name no other."""
@@ -48,6 +51,8 @@ class Root:
         Program and arguments that get messages about failed runs; empty for none.
     downloads_gib : float or None
         Downloads beyond this are deleted, the longest unused first, GiB; None to keep all.
+    viewer_address : str
+        Where browsers find the viewer, for links to it.
     """
 
     path: Path
@@ -59,6 +64,7 @@ class Root:
     url: str | None = None
     notify_command: tuple[str, ...] = ()
     downloads_gib: float | None = None
+    viewer_address: str = VIEWER_ADDRESS
 
     @property
     def session_folder(self) -> Path:
@@ -229,7 +235,15 @@ def _root_from(folder: Path, settings: Path, content: Mapping[str, Any]) -> Root
         url=None if source.get("url") is None else str(source["url"]).rstrip("/"),
         notify_command=_notify_command(content, settings),
         downloads_gib=_downloads_gib(source, settings),
+        viewer_address=_viewer_address(content, settings),
     )
+
+
+def _viewer_address(content: Mapping[str, Any], settings: Path) -> str:
+    address = _table(content, "viewer", settings).get("address", VIEWER_ADDRESS)
+    if not isinstance(address, str) or not address.startswith(("http://", "https://")):
+        raise ConfigurationError(f"{settings}: viewer.address = {address!r}; expected a text such as {VIEWER_ADDRESS!r}")
+    return address.rstrip("/")
 
 
 def _downloads_gib(source: Mapping[str, Any], settings: Path) -> float | None:

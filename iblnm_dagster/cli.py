@@ -16,6 +16,7 @@ from iblnm_core.session.outputs import STAGES
 from iblnm_dagster import printing
 from iblnm_dagster.commands_export import export
 from iblnm_dagster.commands_report import report
+from iblnm_dagster.commands_view import view
 
 ROOT = click.option(
     "--root",
@@ -226,6 +227,7 @@ def failures(root: Path | None, error_types: Sequence[str], eid: str | None) -> 
 
 main.add_command(ROOT(export))
 main.add_command(ROOT(report))
+main.add_command(ROOT(view))
 
 
 @main.command(epilog=_examples("iblnm ui --root iblnm_demo", "iblnm ui --root results --port 3001"))

@@ -252,19 +252,17 @@ def responses_part(fiber_idx: int, responses: Responses) -> Part:
 
 def read_responses(file: SessionFile) -> dict[str, Responses]:
     """Return the responses per recording group, events in alphabetical order."""
-    found = {}
-    for group in file.regions():
-        path = f"photometry/{group}/responses"
-        if path in file:
-            part = file.read(path)
-            events = tuple(sorted(set(part.datasets) - {"times", "trials"}))
-            times, trials = np.asarray(part.datasets["times"]), np.asarray(part.datasets["trials"])
-            values = np.stack([np.asarray(part.datasets[event]) for event in events])
-            window = part.attributes["response_window"]
-            found[group] = Responses(
-                events, times, trials, values, int(part.attributes["fs"]), (float(window[0]), float(window[1]))
-            )
-    return found
+    paths = {group: f"photometry/{group}/responses" for group in file.regions()}
+    return {group: responses_of(file.read(path)) for group, path in paths.items() if path in file}
+
+
+def responses_of(part: Part) -> Responses:
+    """Return the responses that a part holds, events in alphabetical order."""
+    events = tuple(sorted(set(part.datasets) - {"times", "trials"}))
+    times, trials = np.asarray(part.datasets["times"]), np.asarray(part.datasets["trials"])
+    values = np.stack([np.asarray(part.datasets[event]) for event in events])
+    window = part.attributes["response_window"]
+    return Responses(events, times, trials, values, int(part.attributes["fs"]), (float(window[0]), float(window[1])))
 
 
 def fiber_index(file: SessionFile, group: str) -> int:

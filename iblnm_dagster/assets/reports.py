@@ -6,8 +6,10 @@ from typing import Any
 import dagster as dg
 
 from iblnm_core.figures.registry import FAMILIES
+from iblnm_core.reports.model_tables import STATISTICS_READ
 from iblnm_core.reports.writing import CODE_VERSION, WrittenReport, write_cohort_report, write_session_report
 from iblnm_core.session.outputs import OUTPUTS
+from iblnm_dagster.assets.analyses import table_key
 from iblnm_dagster.assets.figures import figure_key
 from iblnm_dagster.partitions import SESSIONS
 from iblnm_dagster.resources import RootResource
@@ -23,7 +25,9 @@ from iblnm_dagster.resources import RootResource
 )
 def session_report(context: dg.AssetExecutionContext, root: RootResource) -> dg.MaterializeResult[Any]:
     """Write the report of a session from what is stored of it; a failed session has one, too."""
-    return _materialised(write_session_report(root.open(), context.partition_key))
+    opened = root.open()
+    address = f"{opened.viewer_address}/session?eid={context.partition_key}"
+    return _materialised(write_session_report(opened, context.partition_key), viewer=dg.MetadataValue.url(address))
 
 
 @dg.asset(
@@ -34,6 +38,7 @@ def session_report(context: dg.AssetExecutionContext, root: RootResource) -> dg.
         "recordings",
         *(dg.AssetKey(["tables", name]) for name in ("errors", "performance", "qc_photometry")),
         *(figure_key(name) for name in FAMILIES),
+        *(table_key(name) for name in STATISTICS_READ),
     ],
     group_name="reports",
     kinds={"html"},
@@ -45,8 +50,9 @@ def cohort_report(root: RootResource) -> dg.MaterializeResult[Any]:
     return _materialised(write_cohort_report(root.open()))
 
 
-def _materialised(written: WrittenReport) -> dg.MaterializeResult[Any]:
+def _materialised(written: WrittenReport, **more: dg.MetadataValue[Any]) -> dg.MaterializeResult[Any]:
     metadata: dict[str, Any] = {
+        **more,
         "path": dg.MetadataValue.path(written.path),
         "size_bytes": written.size_bytes,
         "sha256": written.sha256,

@@ -18,7 +18,7 @@ import psutil
 
 import iblnm_dagster
 
-_COMMAND = [sys.executable, "-c", "from iblnm_dagster.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from iblnm_dagster.cli import main; main()"]
 # the dot behind each partition's name, by the colour that the reader sees
 _DOTS = """() => [...document.querySelectorAll('div')]
     .filter(dot => dot.style.borderRadius === '100%' && dot.previousElementSibling?.querySelector('[title]'))
@@ -34,7 +34,7 @@ def environment(root):
 def command(root, *arguments):
     """Run an `iblnm` command to its end."""
     return subprocess.run(
-        [*_COMMAND, *arguments],
+        [*COMMAND, *arguments],
         env=environment(root),
         cwd=root,
         capture_output=True,
@@ -76,7 +76,7 @@ class Server:
         self.log = root / "ui.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*_COMMAND, "ui", "--root", str(root), "--port", str(self.port)],
+                [*COMMAND, "ui", "--root", str(root), "--port", str(self.port)],
                 env=environment(root),
                 cwd=root,
                 stdout=log,
