@@ -46,6 +46,7 @@ bench: install
 	$(BIN)/python benchmarks/task_encoding.py
 	$(BIN)/python benchmarks/nwb.py
 	$(BIN)/python benchmarks/reports.py
+	$(BIN)/python benchmarks/viewer.py
 	$(BIN)/python benchmarks/graph.py
 
 # the gallery shows the demo cohort

@@ -12,6 +12,7 @@ import pandas as pd
 import panel as pn
 from bokeh.layouts import gridplot
 from bokeh.models import Range1d
+from panel.io import hold
 
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.figures.theme import THEMES
@@ -32,6 +33,7 @@ BEFORE_S, AFTER_S = 2.0, 4.0
 """What is seen around a trial that is chosen, s."""
 
 _REDRAW_AFTER_MS = 10
+_RESTED_AFTER_MS = 200
 
 KEYS: Mapping[str, tuple[str, Callable[["SessionPage"], None] | None]] = MappingProxyType(
     {
@@ -86,24 +88,17 @@ class SessionPage:
         start, end = self.state.window or self._extent
         self.x_range = Range1d(start=start, end=end, bounds=self._extent, min_interval=0.1)
         self._waiting = False
+        self._resting: Any = None
         chosen = None if alone else self.choose_trial
         self._panels = tuple(RecordingPanels(session, self.x_range, self._theme, chosen) for _ in range(2))
         self._wheel = TraceFigure({"wheel": "#595959"}, self.x_range, "wheel (rad/s)", zero=True)
         self._wheel_row = Noticed(figure_pane(self._wheel.figure, wide=True))
-        self._strip: EventStrip | None = None
-        if not session.trials.empty:
-            events = session.root.parameters.responses.events
-            self._strip = EventStrip(session.trials, events, self.x_range, self._theme)
-        strip = [] if self._strip is None else [figure_pane(self._strip.figure, wide=True)]
-        self._wheel_pane = pn.Column(*self._wheel_row.items, sizing_mode="stretch_width", visible=False)
-        self._empty = html_pane(rendering.notice_html(session.why_missing("preprocessed_signal")), visible=not region)
-        signals = [panel.signals for panel in self._panels]
-        self._signals = pn.Column(
-            self._empty, *signals, self._wheel_pane, *strip, sizing_mode="stretch_width", css_classes=["signals"]
-        )
-        key = html_pane(rendering.strip_key_html(self._theme))
-        responses = [panel.response_pane for panel in self._panels]
-        self._responses = pn.Column(*responses, key, sizing_mode="stretch_width", css_classes=["responses"])
+        self._strip = EventStrip(session.trials, session.root.parameters.responses.events, self.x_range, self._theme)
+        self._strip_pane = figure_pane(self._strip.figure, wide=True)
+        self._empty = html_pane(rendering.notice_html(session.why_missing("preprocessed_signal")))
+        self._signals = pn.Column(sizing_mode="stretch_width", css_classes=["signals"])
+        self._key = html_pane(rendering.strip_key_html(self._theme))
+        self._responses = pn.Column(sizing_mode="stretch_width", css_classes=["responses"])
         self._make_controls()
 
     def view(self) -> Any:
@@ -128,14 +123,14 @@ class SessionPage:
     def _fill(self) -> None:
         """Take the signals of the chosen recordings, and the wheel."""
         for panel, name in zip(self._panels, (self.state.region, self.state.compare), strict=True):
-            if not name:
-                panel.hide()
-            elif panel.recording != name:
+            if panel.recording != name:
                 panel.show(name)
-        self._wheel_pane.visible = self.state.wheel
         if self.state.wheel and not self._wheel.traces:
             self._take_wheel()
+        # what is laid out without data has to be laid out again
         self._redraw()
+        signals = [panel.signals for panel in self._panels if panel.visible] or [self._empty]
+        _lay_out(self._signals, [*signals, *([self._wheel_row.pane] if self.state.wheel else []), self._strip_pane])
 
     def _take_wheel(self) -> None:
         try:
@@ -152,6 +147,7 @@ class SessionPage:
         for panel in self._panels:
             if panel.visible:
                 panel.show_responses(self.state, like=self._panels[0])
+        _lay_out(self._responses, [*(panel.response_pane for panel in self._panels if panel.visible), self._key])
 
     def _make_controls(self) -> None:
         self._browser = Browser(self.press, query=self._query(), page_title=self._title())
@@ -187,9 +183,10 @@ class SessionPage:
             # watched itself: the rest follows from there
             self.controls.compare.value = NOTHING
             return
-        self._fill()
-        self._show_responses()
-        self._labelling.show(self.state.region)
+        with hold():
+            self._fill()
+            self._show_responses()
+            self._labelling.show(self.state.region)
 
     def _toggled(self, change: Any) -> None:
         """Do what a check box stands for."""
@@ -205,8 +202,9 @@ class SessionPage:
     def _transform(self, **changes: Any) -> None:
         """Draw the responses otherwise."""
         self._set(**changes)
-        for responses in self._seen_responses():
-            responses.update(self.state)
+        with hold():
+            for responses in self._seen_responses():
+                responses.update(self.state)
 
     def _seen_responses(self) -> list[ResponseFigures]:
         shown = [panel.shown_responses for panel in self._panels]
@@ -221,11 +219,21 @@ class SessionPage:
 
     def _redraw_seen(self) -> None:
         self._waiting = False
+        with hold():
+            self._redraw()
+        document = self.x_range.document
+        if self._resting is not None and document is not None:
+            document.remove_timeout_callback(self._resting)
+        self._resting = document.add_timeout_callback(self._rested, _RESTED_AFTER_MS) if document is not None else None
+
+    def _rested(self) -> None:
+        """Say in the address and beside the rows what is seen, once a hand that moved the signals rests."""
+        self._resting = None
         start, end = self._seen()
         whole = start <= self._extent[0] and end >= self._extent[1]
-        self._set(t0=None if whole else max(start, 0.0), t1=None if whole else end)
-        self._redraw()
-        self._mark_rows()
+        with hold():
+            self._set(t0=None if whole else max(start, 0.0), t1=None if whole else end)
+            self._mark_rows()
 
     def _seen(self) -> tuple[float, float]:
         return float(self.x_range.start), float(self.x_range.end)  # type: ignore[arg-type]  # no dates here
@@ -241,14 +249,13 @@ class SessionPage:
         self._draw_mark()
 
     def _draw_lines(self) -> None:
-        if self._strip is not None:
-            lines: Any = self._strip.lines(*self._seen(), shown=self.state.events)
-            for trace in self._traces():
-                trace.lines.data = lines
+        lines: Any = self._strip.lines(*self._seen(), shown=self.state.events)
+        for trace in self._traces():
+            trace.lines.data = lines
 
     def _draw_mark(self) -> None:
         span = self._span_of_trial()
-        for box in [trace.marked for trace in self._traces()] + ([self._strip.marked] if self._strip else []):
+        for box in [self._strip.marked, *(trace.marked for trace in self._traces())]:
             if span is None:
                 box.visible = False
             else:
@@ -345,8 +352,12 @@ class SessionPage:
     def figures(self) -> list[Any]:
         """Return the figures alone, as they are seen."""
         self._fill()
-        shown: list[Any] = [trace.figure for trace in self._traces()]
-        if self._strip is not None:
-            shown.append(self._strip.figure)
+        shown = [*(trace.figure for trace in self._traces()), self._strip.figure]
         self._show_responses()
         return [*shown, *(gridplot([panels.heat_maps, panels.means]) for panels in self._seen_responses())]
+
+
+def _lay_out(column: Any, parts: list[Any]) -> None:
+    """Put parts below each other, unless they are so already."""
+    if column.objects != parts:
+        column.objects = parts

@@ -27,28 +27,31 @@ def wrapped_row(*items: Any, **options: Any) -> Any:
 class Noticed:
     """A part of a page, or a word in its place on why it is not there.
 
+    What is not seen is taken out of the page: a hidden figure costs as much to lay out as one that is seen.
+
     Parameters
     ----------
-    pane : pane
+    part : pane
     """
 
-    def __init__(self, pane: Any) -> None:
-        self.pane, self._notice = pane, html_pane("", visible=False)
-        self.items = (self._notice, self.pane)
+    def __init__(self, part: Any) -> None:
+        self.part, self._notice = part, html_pane("")
+        self.pane = pn.Column(part, sizing_mode="stretch_width")
 
     @property
     def shown(self) -> bool:
         """Whether the part is seen."""
-        return bool(self.pane.visible)
+        return bool(self.pane.objects == [self.part])
 
     def show(self) -> None:
         """Show the part."""
-        self.pane.visible, self._notice.visible = True, False
+        if not self.shown:
+            self.pane.objects = [self.part]
 
     def say(self, words: str) -> None:
         """Show the words, as HTML, in its place."""
         self._notice.object = words
-        self.pane.visible, self._notice.visible = False, True
+        self.pane.objects = [self._notice]
 
 
 class Browser(pn.custom.JSComponent):

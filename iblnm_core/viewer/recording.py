@@ -46,10 +46,10 @@ class RecordingPanels:
         self.responses: ResponseFigures | None = None
         self._headings = html_pane(""), html_pane("")
         self._rows = tuple(Noticed(figure_pane(figure.figure, wide=True)) for figure in self._figures)
-        signals = [item for row in self._rows for item in row.items]
+        signals = [row.pane for row in self._rows]
         self.signals = pn.Column(self._headings[0], *signals, sizing_mode="stretch_width")
         self._response_row = Noticed(wrapped_row())
-        self.response_pane = pn.Column(self._headings[1], *self._response_row.items, sizing_mode="stretch_width")
+        self.response_pane = pn.Column(self._headings[1], self._response_row.pane, sizing_mode="stretch_width")
 
     @property
     def _figures(self) -> tuple[TraceFigure, TraceFigure]:
@@ -63,23 +63,19 @@ class RecordingPanels:
     @property
     def visible(self) -> bool:
         """Whether it is seen."""
-        return bool(self.signals.visible)
-
-    def hide(self) -> None:
-        """Hide all of it."""
-        self.recording = ""
-        self.signals.visible = self.response_pane.visible = False
+        return bool(self.recording)
 
     def show(self, recording: str) -> None:
-        """Take the signals of a recording; what is seen of them is drawn by `TraceFigure.redraw`."""
+        """Take the signals of a recording, or none for the empty name; what is seen of them is drawn by `TraceFigure.redraw`."""
         self.recording = recording
+        if not recording:
+            return
         for heading in self._headings:
             heading.object = rendering.recording_html(recording, self._session.target(recording), self._theme)
         readers = (self._session.band_traces, self._corrected_traces)
         for figure, row, reader in zip(self._figures, self._rows, readers, strict=True):
             traces = self._read(partial(reader, recording), row, "preprocessed_signal")
             figure.traces = traces or {}
-        self.signals.visible = self.response_pane.visible = True
 
     def _corrected_traces(self, recording: str) -> dict[str, Trace]:
         trace = self._session.trace(recording, "preprocessed")
@@ -119,7 +115,7 @@ class RecordingPanels:
             pairs = zip(self.responses.heat_maps, self.responses.means, strict=True)
             columns = [pn.Column(figure_pane(heat), figure_pane(means)) for heat, means in pairs]
             self.responses.show(responses, state)
-            self._response_row.pane.objects = columns
+            self._response_row.part.objects = columns
         else:
             self.responses.show(responses, state)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.models import ColumnDataSource, HoverTool, Range1d
+from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, Range1d
 from bokeh.models.annotations import BoxAnnotation, Span
 from bokeh.plotting import figure
 
@@ -101,6 +101,9 @@ def time_figure(x_range: Range1d, label: str, height: int, y_range: Range1d) -> 
         min_border_right=110,
     )
     plot.yaxis.axis_label = label
+    plot.yaxis.ticker = BasicTicker(desired_num_ticks=3, num_minor_ticks=0)
+    # the strip of events has the one axis of time: labels cost more to lay out than lines to draw
+    plot.xaxis.visible = False
     quiet(plot)
     return plot
 
@@ -138,10 +141,10 @@ class EventStrip:
         self._theme = theme
         self.events = [event for event in events if event in trials]
         labels = [event_label(event) for event in self.events]
-        self.figure = time_figure(x_range, "", 110, Range1d(start=len(labels) - 0.4, end=-0.6))
+        self.figure = time_figure(x_range, "", 110 if labels else 60, Range1d(start=len(labels) - 0.4, end=-0.6))
         self.figure.yaxis.ticker = list(range(len(labels)))
         self.figure.yaxis.major_label_overrides = dict(enumerate(labels))
-        self.figure.xaxis.axis_label = "time (s)"
+        self.figure.xaxis.update(visible=True, axis_label="time (s)")
         self.marked = mark_box(self.figure)
         self._times = {event: trials[event].to_numpy(np.float64) for event in self.events}
         for row, event in enumerate(self.events):
