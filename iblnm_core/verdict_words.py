@@ -1,8 +1,20 @@
-"""What every error means in plain words: title, consequence, what to do. The one text for pages, tables and messages."""
+"""Verdicts in words, and what every error means: title, consequence, what to do. The one text for pages, files and messages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+
+BLOCKING = "fails, blocking"
+"""The verdict on an error that keeps its session out of cohort analyses."""
+
+WARNING = "warning"
+"""The verdict on any other error."""
+
+HOLDS = "holds"
+"""The verdict on a check without error."""
+
+NOT_JUDGED = "not judged"
+"""The verdict on a check that an earlier one stopped, or that was not run."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ Examples:
 )
 @click.option("--check", is_flag=True, help="Hold each file against the schema and against best practices.")
 @click.option("--overwrite", is_flag=True, help="Replace files of other content in the folder given with --out.")
-@click.option("--skip-blocked", is_flag=True, help="Leave out sessions with a fatal error.")
+@click.option("--skip-blocked", is_flag=True, help="Leave out sessions with an error that blocks analyses.")
 def export(
     root: Path | None, eids: Sequence[str], out: Path | None, check: bool, overwrite: bool, skip_blocked: bool
 ) -> None:
@@ -57,7 +57,7 @@ class NwbRequest:
     overwrite : bool
         Replace files of other content in `out`.
     skip_blocked : bool
-        Leave sessions with a fatal error out.
+        Leave sessions out that an error keeps from cohort analyses.
     """
 
     eids: tuple[str, ...]

@@ -1,12 +1,12 @@
-"""Verdicts as pages word them. Whether a session is usable is decided where cohort analyses decide it, not here."""
+"""Verdicts as pages show them. What blocks a session and whether it is usable is decided where cohort analyses decide it."""
 
 from collections.abc import Collection, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
-from iblnm_core.cohort.selection import Selection, select
+from iblnm_core.cohort.blocking import SOUND, blocks, lost_outputs
+from iblnm_core.cohort.selection import select
 from iblnm_core.reports.model import SIGNS, Banner, Card, Cell, Kind, Row, TableView
 from iblnm_core.reports.texts import clean, counted, listed, measured, without_folders
 from iblnm_core.rules import RULES
@@ -14,18 +14,7 @@ from iblnm_core.schemas import ERRORS, SESSION_STATUS, SESSIONS
 from iblnm_core.session.fingerprint import Provenance
 from iblnm_core.session.outputs import COMPUTED, OUTPUTS
 from iblnm_core.session.verdicts import Verdict, error_rows
-from iblnm_core.verdict_words import words_for
-
-SOUND = Selection(
-    session_types=(),
-    excluded_subjects=frozenset(),
-    excluded_eids=frozenset(),
-    targets=(),
-    minimum_performance=MappingProxyType({}),
-    required_contrasts=frozenset(),
-    duplicates="kept",
-)
-"""The part of a selection that asks whether a session is sound: its outputs are there, and no blocker stands."""
+from iblnm_core.verdict_words import BLOCKING, HOLDS, NOT_JUDGED, WARNING, words_for
 
 _ORDER: Mapping[Kind, int] = {"blocking": 0, "warning": 1, "ok": 2, "unknown": 3}
 
@@ -67,32 +56,6 @@ def is_usable(eid: str, errors: Sequence[Mapping[str, Any]], provenance: Mapping
     return eid in sound_sessions([eid], pd.DataFrame(errors, columns=ERRORS.column_names), statuses)
 
 
-def lost_outputs(provenance: Mapping[str, Provenance]) -> dict[str, str | None]:
-    """Return the outputs that an error stopped, and the class of that error."""
-    return {name: entry.stopped_by for name, entry in provenance.items() if entry.state != "stored"}
-
-
-def blocks(row: Mapping[str, Any], lost: Mapping[str, str | None]) -> bool:
-    """Whether one error keeps its session out of cohort analyses: a blocker, or it stops an output that they need.
-
-    Parameters
-    ----------
-    row : mapping
-        An error row.
-    lost : mapping of str to str
-        Outputs of the session that an error stopped, and the class of that error.
-    """
-    names = set(str(row["error_family"]).split())
-    if row["stage"] in SOUND.blocking_stages and not names.isdisjoint(SOUND.blockers):
-        return True
-    needed = lost.keys() & set(SOUND.required_outputs)
-    if row["error_type"] == "UnexpectedError":
-        return any(lost[name] == "UnexpectedError" for name in needed)
-    rule = RULES.get(str(row["rule"]))
-    stopped = (c.stops for c in rule.consequences if c.error.__name__ in names) if rule else ()
-    return any(needed.intersection(stops) for stops in stopped)
-
-
 def cards(eid: str, verdicts: Mapping[str, Verdict], provenance: Mapping[str, Provenance]) -> list[Card]:
     """Return one card per finding: what blocks first, each kind in the order of the rules.
 
@@ -118,7 +81,7 @@ def cards(eid: str, verdicts: Mapping[str, Verdict], provenance: Mapping[str, Pr
                 anchor=f"check-{place + 1}",
                 kind=kind,
                 title=words.title,
-                word="fails, blocking" if kind == "blocking" else "warning",
+                word=BLOCKING if kind == "blocking" else WARNING,
                 meaning=words.meaning,
                 measured=found,
                 needed=needed,
@@ -138,7 +101,7 @@ def damaged_card(problem: str) -> Card:
         "check-file",
         "blocking",
         words.title,
-        "fails, blocking",
+        BLOCKING,
         words.meaning,
         without_folders(clean(problem)),
         "The file is what was written.",
@@ -154,7 +117,7 @@ def held_checks(verdicts: Mapping[str, Verdict]) -> TableView:
     for name, rule in RULES.items():
         if name in verdicts and not verdicts[name].passed:
             continue
-        word = f"{SIGNS['ok']} holds" if name in verdicts else f"{SIGNS['unknown']} not judged"
+        word = f"{SIGNS['ok']} {HOLDS}" if name in verdicts else f"{SIGNS['unknown']} {NOT_JUDGED}"
         why = "" if name in verdicts else "an earlier check stopped this step, or it was not run"
         rows.append(Row((Cell(rule.description), Cell(word), Cell(rule.asset), Cell(why or name))))
     caption = f"{counted(len(rows), 'check')} that held or could not be judged"

@@ -21,10 +21,12 @@ from iblnm_core.demo.presets import SUBJECTS
 from iblnm_core.errors import ConfigurationError, OutdatedSession, StorageFull
 from iblnm_core.export.nwb.checking import inspect_file, of_level, schema_errors
 from iblnm_core.export.nwb.writing import content_hash, file_image, write_image
+from iblnm_core.reports import judging
 from iblnm_core.root import open_root
 from iblnm_core.session import layout, ledger
 from iblnm_core.sources.indexing import index_cache
 from iblnm_core.storage.session_file import SessionFile
+from iblnm_core.verdict_words import BLOCKING, HOLDS, NOT_JUDGED
 
 SIGNAL = "alf/photometry/photometry.signal.pqt"
 TRIALS = "alf/task_00/_ibl_trials.table.pqt"
@@ -327,10 +329,25 @@ def test_other_parameters_than_those_of_the_results_are_refused(tmp_path, copies
         session.export()
 
 
-def test_a_blocked_session_is_written_unless_left_out(real):
+def test_a_session_without_wheel_fails_and_is_not_blocked(real):
     assert real.report.failed
-    assert real.export().blocked_by == ("MissingRawData",)
-    assert real.export(skip_blocked=True).outcome == "left out"
+    assert real.export(skip_blocked=True).outcome != "left out"
+    assert real.export().blocked_by == ()
+
+
+def test_a_blocked_session_is_written_unless_left_out_and_says_what_its_report_says(tmp_path, copies, few_trials):
+    made = copies(tmp_path / "cache", 1)
+    few_trials(made.folders[made.eids[0]])
+    session = Processed(tmp_path / "root", made.cache)
+    assert session.export().blocked_by == ("InsufficientTrials",)
+    with opened(session.path) as file:
+        checks = file.processing["misc"]["session_checks"].to_dataframe()
+    assert session.export(skip_blocked=True).outcome == "left out"
+    with SessionFile(Path(session.task.file), session.task.eid) as results:
+        cards = judging.cards(session.task.eid, ledger.read_verdicts(results), ledger.read_provenance(results))
+    found = checks[~checks["verdict"].isin([HOLDS, NOT_JUDGED])]
+    assert sorted(zip(found["check"], found["verdict"], strict=True)) == sorted((c.rule, c.word) for c in cards)
+    assert found["verdict"].tolist().count(BLOCKING) == 1
 
 
 def test_one_fiber_can_be_read_without_the_others(two_fibers):

@@ -87,7 +87,8 @@ def session_start(row: Mapping[str, Any]) -> tuple[dt.datetime, str | None]:
 def _identifier(content: SessionContent) -> str:
     """Return an identifier that changes exactly when what the file is made of does."""
     versions = [f"{name}={entry.fingerprint}" for name, entry in sorted(content.provenance.items())]
-    return str(uuid.uuid5(_NAMESPACE, "\n".join([content.row["eid"], mapping.EXPORT_VERSION, *versions])))
+    facts = [f"{name}={value!r}" for name, value in content.rig.facts()]
+    return str(uuid.uuid5(_NAMESPACE, "\n".join([content.row["eid"], mapping.EXPORT_VERSION, *versions, *facts])))
 
 
 def _session_description(content: SessionContent) -> str:
@@ -113,6 +114,7 @@ def _general(content: SessionContent, texts: Texts) -> dict[str, Any]:
         "experiment_description": texts.optional("experiment description", nwb.experiment_description),
         "lab": texts.optional("lab", row["lab"]),
         "institution": texts.optional("institution", row.get("institution")),
+        "experimenter": [texts.clean("experimenters", name) for name in content.rig.experimenters],
         "protocol": texts.optional("protocol", row["task_protocol"]),
         "keywords": [texts.clean("keywords", word) for word in nwb.keywords],
         "related_publications": [texts.clean("publications", address) for address in nwb.publications],

@@ -1,17 +1,19 @@
 """What goes into the NWB file of one session, as plain arrays and tables. How it is read and written stands elsewhere."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from iblnm_core.cohort.blocking import blocks
+from iblnm_core.export.nwb.rig import Rig
 from iblnm_core.parameters import Parameters
 from iblnm_core.session.fingerprint import InputFile, Provenance
 from iblnm_core.session.preprocessing import PreprocessedSignal
-from iblnm_core.session.verdicts import Verdict
+from iblnm_core.session.verdicts import Verdict, error_rows
 from iblnm_core.session.wheel import WheelVelocity
 
 Array = NDArray[np.float64]
@@ -148,6 +150,10 @@ class SessionContent:
     preset : str
     notes : sequence of str
         Sentences about what could not be read.
+    lost : mapping of str to str
+        Outputs of the session that an error stopped, and the class of that error.
+    rig : Rig
+        What a person says of the rig.
     """
 
     row: Mapping[str, Any]
@@ -162,9 +168,11 @@ class SessionContent:
     parameters: Parameters
     preset: str
     notes: Sequence[str] = ()
+    lost: Mapping[str, str | None] = field(default_factory=dict)
+    rig: Rig = field(default_factory=Rig)
 
     @property
     def blocked_by(self) -> tuple[str, ...]:
-        """Types of the fatal errors of the session."""
-        types = [f.error_type for v in self.verdicts.values() for f in v.findings if f.severity == "fatal"]
-        return tuple(dict.fromkeys(types))
+        """Types of the errors that keep the session out of cohort analyses."""
+        errors = error_rows(self.row["eid"], self.verdicts.values())
+        return tuple(dict.fromkeys(row["error_type"] for row in errors if blocks(row, self.lost)))

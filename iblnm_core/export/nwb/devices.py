@@ -49,11 +49,9 @@ def add_devices(file: Any, content: SessionContent, raw: RawPhotometry, texts: T
     Devices
     """
     ophys = nwb_libraries().ophys
+    known = _cleaned({"manufacturer": mapping.MANUFACTURER, "detector_type": "camera"}, content.rig.detector, texts)
     camera = ophys.PhotodetectorModel(
-        name="neurophotometrics_camera",
-        description="Camera of the photometry system.",
-        manufacturer=mapping.MANUFACTURER,
-        detector_type="camera",
+        name="neurophotometrics_camera", description="Camera of the photometry system.", **known
     )
     detector = ophys.Photodetector(
         name="photodetector",
@@ -62,9 +60,10 @@ def add_devices(file: Any, content: SessionContent, raw: RawPhotometry, texts: T
     )
     file.add_device_model(camera)
     file.add_device(detector)
-    sources = [_source(file, band, texts) for band in raw.bands]
+    sources = [_source(file, band, content.rig.light(band.wavelength_nm), texts) for band in raw.bands]
     names = unique_names([f"optical_fiber_{fiber.roi}" for fiber in raw.fibers])
-    fibers = [_fiber(name, fiber, texts) for name, fiber in zip(names, raw.fibers, strict=True)]
+    model = _fiber_model(file, content.rig.fibre, texts)
+    fibers = [_fiber(name, fiber, model, texts) for name, fiber in zip(names, raw.fibers, strict=True)]
     for fiber in fibers:
         file.add_device(fiber)
     return Devices(sources, fibers, detector, _indicator(content.row, texts))
@@ -75,28 +74,47 @@ def band_label(band: RawBand) -> str:
     return f"{band.wavelength_nm:g}nm" if np.isfinite(band.wavelength_nm) else band.name
 
 
-def _source(file: Any, band: RawBand, texts: Texts) -> Any:
+def _cleaned(defaults: Mapping[str, str], facts: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
+    """Return fields of a model of a device: texts of the rig file before what is known of every rig."""
+    given = {name: texts.clean("rig file", value) for name, value in facts.items() if isinstance(value, str)}
+    return {**defaults, **given}
+
+
+def _fiber_model(file: Any, facts: Mapping[str, Any], texts: Texts) -> Any:
+    """Return the model of the fibres; None when the rig file does not tell it."""
+    if not facts:
+        return None
+    fields = _cleaned({}, facts, texts) | {"numerical_aperture": facts["numerical_aperture"]}
+    if "core_diameter_um" in facts:
+        fields["core_diameter_in_um"] = facts["core_diameter_um"]
+    model = nwb_libraries().ophys.OpticalFiberModel(name="optical_fiber_model", **fields)
+    file.add_device_model(model)
+    return model
+
+
+def _source(file: Any, band: RawBand, facts: Mapping[str, Any], texts: Texts) -> Any:
     ophys = nwb_libraries().ophys
     known, label = np.isfinite(band.wavelength_nm), object_name(band_label(band))
     model = ophys.ExcitationSourceModel(
         name=f"neurophotometrics_led_{label}",
         description="LED of the photometry system.",
-        manufacturer=mapping.MANUFACTURER,
         source_type="LED",
         excitation_mode="one-photon",
+        **_cleaned({"manufacturer": mapping.MANUFACTURER}, facts, texts),
     )
     light = f"Light of {band.wavelength_nm:g} nm" if known else f"Light of band {texts.clean('band', band.name)}"
     source = ophys.ExcitationSource(
         name=f"excitation_source_{label}",
         description=f"{light}. The lights take turns, one camera frame each.",
         model=model,
+        power_in_W=facts["power_mw"] / 1000 if "power_mw" in facts else None,
     )
     file.add_device_model(model)
     file.add_device(source)
     return source
 
 
-def _fiber(name: str, fiber: ExportedFiber, texts: Texts) -> Any:
+def _fiber(name: str, fiber: ExportedFiber, model: Any, texts: Texts) -> Any:
     ophys = nwb_libraries().ophys
     description = (
         f"ROI {texts.clean('ROI', fiber.roi)}, aimed at {texts.clean('region', fiber.target)}, {_side(fiber)}."
@@ -105,6 +123,7 @@ def _fiber(name: str, fiber: ExportedFiber, texts: Texts) -> Any:
         name=name,
         description=" ".join((description, *_words(fiber, texts))),
         fiber_insertion=ophys.FiberInsertion(**_insertion(fiber, texts)),
+        model=model,
     )
 
 

@@ -32,7 +32,7 @@ class ExportedFile:
         Of the content, equal for equal content; and of the bytes. Empty for a file left out.
     size_bytes : int
     blocked_by : tuple of str
-        Fatal errors of the session.
+        Classes of the errors that keep the session out of cohort analyses.
     """
 
     eid: str
@@ -64,7 +64,7 @@ def export_session(
     overwrite : bool
         Replace a file of other content in `out`; that of the root is always replaced.
     skip_blocked : bool
-        Write no file for a session with a fatal error.
+        Write no file for a session that an error keeps out of cohort analyses.
 
     Returns
     -------

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-EXPORT_VERSION = "1"
+EXPORT_VERSION = "2"
 """Raised whenever equal input gives another file."""
 
 
@@ -92,7 +92,7 @@ MANUFACTURER = "Neurophotometrics"
 
 SIDES: Mapping[str, str] = MappingProxyType({"l": "left", "r": "right"})
 
-UNITS_BY_SUFFIX: Mapping[str, str] = MappingProxyType({"_s": "s", "_hz": "Hz", "_um": "um"})
+UNITS_BY_SUFFIX: Mapping[str, str] = MappingProxyType({"_s": "s", "_hz": "Hz", "_um": "um", "_nm": "nm", "_mw": "mW"})
 """Units of parameters by the end of their names."""
 
 CLOCK_SENTENCE = (

@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from iblnm_core.cohort.blocking import blocks
 from iblnm_core.export.nwb import mapping
 from iblnm_core.export.nwb.arrays import column
 from iblnm_core.export.nwb.content import SessionContent
 from iblnm_core.export.nwb.libraries import nwb_libraries
 from iblnm_core.export.nwb.texts import Texts
 from iblnm_core.parameters import PRESETS
-from iblnm_core.rules import RULES, Severity
+from iblnm_core.rules import RULES
 from iblnm_core.session.outputs import OUTPUTS, upstream
-from iblnm_core.session.verdicts import Finding
+from iblnm_core.session.verdicts import error_rows
+from iblnm_core.verdict_words import BLOCKING, HOLDS, NOT_JUDGED, WARNING
 
 HASH_KIND = "blake2b-128"
 
@@ -46,41 +48,26 @@ def add_records(file: Any, content: SessionContent, texts: Texts) -> None:
             module.add(table)
 
 
-def verdict_words(finding: Finding | None) -> str:
-    """Return a verdict in words.
-
-    Parameters
-    ----------
-    finding : Finding or None
-        None for a rule that holds.
-    """
-    if finding is None:
-        return "holds"
-    blocking = finding.severity is Severity.FATAL or finding.blocks_analysis
-    return "fails, blocking" if blocking else "warning"
-
-
 def _checks(content: SessionContent, texts: Texts) -> tuple[str, list[Any]]:
+    errors = error_rows(content.row["eid"], content.verdicts.values())
     rows: list[tuple[str, ...]] = []
     for name, rule in RULES.items():
         verdict = content.verdicts.get(name)
-        if verdict is None:
-            rows.append((name, "", "not judged", "", "", "", rule.description))
-        elif verdict.passed:
-            rows.append((name, "", verdict_words(None), "", "", "", rule.description))
-        else:
-            rows += [
-                (
-                    name,
-                    str(finding.severity),
-                    verdict_words(finding),
-                    texts.clean("checks", finding.measured),
-                    texts.clean("checks", finding.threshold),
-                    texts.clean("checks", f"{finding.error_type}: {finding.error_message}"),
-                    rule.description,
-                )
-                for finding in verdict.findings
-            ]
+        if verdict is None or verdict.passed:
+            rows.append((name, "", NOT_JUDGED if verdict is None else HOLDS, "", "", "", rule.description))
+        rows += [
+            (
+                name,
+                row["severity"],
+                BLOCKING if blocks(row, content.lost) else WARNING,
+                texts.clean("checks", row["measured"]),
+                texts.clean("checks", row["threshold"]),
+                texts.clean("checks", f"{row['error_type']}: {row['error_message']}"),
+                rule.description,
+            )
+            for row in errors
+            if row["rule"] == name
+        ]
     names = {
         "check": "name of the check",
         "severity": "fatal errors stop results of the session, advisory ones are warnings; empty without an error",
@@ -103,16 +90,20 @@ def _parameters(content: SessionContent) -> tuple[str, list[Any]]:
             continue
         of_preset = vars(getattr(preset, section))
         for name, value in vars(getattr(content.parameters, section)).items():
-            unit = next((unit for suffix, unit in mapping.UNITS_BY_SUFFIX.items() if name.endswith(suffix)), "")
             source = content.preset if value == of_preset[name] else "override"
-            rows.append((f"{section}.{name}", json.dumps(value), unit, source))
+            rows.append((f"{section}.{name}", json.dumps(value), _unit(name), source))
+    rows += [(name, json.dumps(value), _unit(name), "rig file") for name, value in content.rig.facts()]
     names = {
         "parameter": "section and name",
         "value_json": "value, JSON",
         "unit": "empty for numbers without unit and for choices",
-        "source": "preset, or override in the settings",
+        "source": "preset, override in the settings, or the rig file that a person wrote",
     }
-    return "Parameters that shaped what is in this file.", _columns(names, rows)
+    return "Parameters that shaped what is in this file, and facts of its rig file.", _columns(names, rows)
+
+
+def _unit(name: str) -> str:
+    return next((unit for suffix, unit in mapping.UNITS_BY_SUFFIX.items() if name.endswith(suffix)), "")
 
 
 def _datasets(content: SessionContent, texts: Texts) -> tuple[str, list[Any]]:

@@ -1,5 +1,6 @@
 """Everything that a session's NWB file is made of: what the pipeline stored, and the inputs that it was made from, verified."""
 
+import datetime as dt
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from iblnm_core.cohort.blocking import lost_outputs
 from iblnm_core.errors import NwbMetadataIncomplete, OutdatedSession, SessionError
 from iblnm_core.export.nwb.content import SessionContent, Trials, Wheel
 from iblnm_core.export.nwb.photometry import read_photometry
+from iblnm_core.export.nwb.rig import Rig, read_rig
 from iblnm_core.parameters import Parameters
 from iblnm_core.root import Root
 from iblnm_core.schemas import FIBERS
@@ -52,6 +55,8 @@ def read_session(root: Root, task: SessionTask) -> SessionContent:
         When it was processed with other parameters, code or inputs than there are now, or stored by hand.
     CorruptArtifact
         When the session file is broken.
+    ConfigurationError
+        When the rig file is not as it has to be.
     SourceUnavailable
         When inputs cannot be read for now.
     """
@@ -66,7 +71,8 @@ def read_session(root: Root, task: SessionTask) -> SessionContent:
 
 
 def _content(root: Root, task: SessionTask, inputs: SessionInputs, file: SessionFile) -> SessionContent:
-    provenance = {name: entry for name, entry in ledger.read_provenance(file).items() if name in OUTPUTS_USED}
+    everything = ledger.read_provenance(file)
+    provenance = {name: entry for name, entry in everything.items() if name in OUTPUTS_USED}
     _refuse_outdated(task.eid, provenance, root.parameters)
     files = _verified_inputs(task.eid, inputs, provenance)
     row = {**task.row, **layout.read_metadata(file)}
@@ -100,7 +106,18 @@ def _content(root: Root, task: SessionTask, inputs: SessionInputs, file: Session
         parameters=root.parameters,
         preset=root.preset,
         notes=notes,
+        lost=lost_outputs(everything),
+        rig=_rig(root, row),
     )
+
+
+def _rig(root: Root, row: Mapping[str, Any]) -> Rig:
+    """Return what the rig file says; nothing for a session without start, which has no file anyway."""
+    try:
+        day = dt.datetime.fromisoformat(str(row["start_time"])).date()
+    except ValueError:
+        return Rig()
+    return read_rig(root.path, row["lab"], day)
 
 
 def _refuse_outdated(eid: str, provenance: Mapping[str, Provenance], parameters: Parameters) -> None:

@@ -36,7 +36,7 @@ def add_signals(file: Any, content: SessionContent, texts: Texts) -> None:
     if content.raw is not None:
         devices = add_devices(file, content, content.raw, texts)
         rows = table_rows(content.raw)
-        table = _add_table(file, content.raw, rows, devices, texts)
+        table = _add_table(file, content, content.raw, rows, devices, texts)
         for place, band in enumerate(content.raw.bands):
             file.add_acquisition(_raw_series(content.raw, band, _region(table, rows, place), texts))
         _add_invalid_times(file, content.raw.unsynchronised)
@@ -67,7 +67,9 @@ def _region(table: Any, rows: Sequence[TableRow], band: int, fibers: Sequence[in
     )
 
 
-def _add_table(file: Any, raw: RawPhotometry, rows: Sequence[TableRow], devices: Devices, texts: Texts) -> Any:
+def _add_table(
+    file: Any, content: SessionContent, raw: RawPhotometry, rows: Sequence[TableRow], devices: Devices, texts: Texts
+) -> Any:
     libraries = nwb_libraries()
     fibers, bands = [raw.fibers[row.fiber] for row in rows], [raw.bands[row.band] for row in rows]
     notes = [
@@ -95,7 +97,7 @@ def _add_table(file: Any, raw: RawPhotometry, rows: Sequence[TableRow], devices:
                 "wavelength of the light, nm, as the data say",
                 np.array([band.wavelength_nm for band in bands]),
             ),
-            column("emission_wavelength_in_nm", "not recorded", np.full(len(rows), np.nan)),
+            _emission(content, bands),
             column("indicator", "fluorescent indicator", [devices.indicator] * len(rows)),
             column("optical_fiber", "the fibre", [devices.fibers[row.fiber] for row in rows]),
             column("excitation_source", "the light", [devices.sources[row.band] for row in rows]),
@@ -111,6 +113,13 @@ def _add_table(file: Any, raw: RawPhotometry, rows: Sequence[TableRow], devices:
         )
     )
     return table
+
+
+def _emission(content: SessionContent, bands: Sequence[RawBand]) -> Any:
+    """Return the column that the schema demands; only a rig file can know it."""
+    values = np.array([content.rig.light(band.wavelength_nm).get("emission_nm", np.nan) for band in bands], np.float64)
+    words = "not recorded" if np.isnan(values).all() else "wavelength of the fluorescence, nm, as the rig file says"
+    return column("emission_wavelength_in_nm", words, values)
 
 
 def _raw_series(raw: RawPhotometry, band: RawBand, region: Any, texts: Texts) -> Any:
