@@ -1,7 +1,9 @@
 """The report of a cohort as records: who is in, what failed, every session, and the stored figures with their captions."""
 
-import re
+import io
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,9 +16,10 @@ from iblnm_core.identifiers import is_eid
 from iblnm_core.parameters import PRESETS
 from iblnm_core.reports.cohort_reading import Cohort
 from iblnm_core.reports.model import SIGNS, Banner, Cell, CohortPage, Fact, Picture, Row, Section, TableView, table
+from iblnm_core.reports.model_tables import statistics_tables
 from iblnm_core.reports.pictures import data_address
 from iblnm_core.reports.session_tables import flat, parameters_version
-from iblnm_core.reports.texts import clean, counted, listed, number, percent
+from iblnm_core.reports.texts import as_title, clean, counted, listed, number, percent
 from iblnm_core.root import Root
 from iblnm_core.verdict_words import words_for
 
@@ -28,8 +31,11 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "responses": ("mean_traces", "contrast_curves"),
         "models": (
             "response_models",
+            "model_reliability",
+            "movement_variance",
             "session_models",
             "baseline_coding",
+            "variance_components",
             "response_vectors",
             "movement_encoding",
             "task_encoding",
@@ -303,7 +309,7 @@ def _provenance(root: Root, cohort: Cohort) -> Section:
 
 
 def _family_pictures(root: Path, names: Sequence[str], room: list[int]) -> tuple[tuple[Picture, ...], tuple[str, ...]]:
-    """Return the stored pictures of some families, and a sentence for what is not there or does not fit."""
+    """Return the stored pictures of some families, each family's numbers under its last one, and what is not there or does not fit."""
     pictures: list[Picture] = []
     notices: list[str] = []
     for name in names:
@@ -313,18 +319,23 @@ def _family_pictures(root: Path, names: Sequence[str], room: list[int]) -> tuple
                 f"No pictures of {name.replace('_', ' ')} are stored. To see them, materialise “{FIGURES}/{name}”."
             )
             continue
-        left_out = 0
-        for figure in stored.figures:
-            content, width, height = _smaller((stored.folder / figure.png).read_bytes())
+        left_out, first = 0, len(pictures)
+        # pixels are worked on outside the interpreter's lock
+        with ThreadPoolExecutor() as pool:
+            smaller = list(pool.map(_smaller, (stored.folder / figure.png for figure in stored.figures)))
+        for figure, (content, width, height) in zip(stored.figures, smaller, strict=True):
             if len(content) > room[0]:
                 left_out += 1
                 continue
             room[0] -= len(content)
             where = f"{FIGURES}/{name}/{figure.png}, table {figure.data}"
-            caption = f"{clean(figure.caption)} Full resolution: {where}."
+            asked = f" Which session each mark is: {FIGURES}/{name}/{figure.companion}." if figure.companion else ""
+            caption = f"{clean(figure.caption)} Full resolution: {where}.{asked}"
             alt = clean(figure.missing or figure.caption)
-            title = re.sub("_+", " ", figure.name).capitalize()
+            title = as_title(figure.name)
             pictures.append(Picture(data_address(content, "png"), alt, caption, width, height, title))
+        if len(pictures) > first:
+            pictures[-1] = replace(pictures[-1], tables=statistics_tables(root, name))
         if left_out:
             notices.append(
                 f"{counted(left_out, 'picture')} of {name.replace('_', ' ')} would make this page too large; see {FIGURES}/{name}."
@@ -332,11 +343,10 @@ def _family_pictures(root: Path, names: Sequence[str], room: list[int]) -> tuple
     return tuple(pictures), tuple(notices)
 
 
-def _smaller(content: bytes) -> tuple[bytes, int, int]:
-    import io
-
+def _smaller(path: Path) -> tuple[bytes, int, int]:
     from PIL import Image
 
+    content = path.read_bytes()
     width = Image.open(io.BytesIO(content)).width
     image = narrowed(content, min(round(width * _SCALE), _WIDEST))
     return few_colours(image, _COLOURS), image.width, image.height

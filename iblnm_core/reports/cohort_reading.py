@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from iblnm_core.cohort.blocking import SOUND, blocks
 from iblnm_core.cohort.selection import Selected, Selection, select
-from iblnm_core.reports.judging import SOUND, blocks, sound_sessions
+from iblnm_core.reports.judging import sound_sessions
 from iblnm_core.root import Root
 from iblnm_core.schemas import ERRORS, LABELS, PERFORMANCE, QC_PHOTOMETRY, SESSION_STATUS, SESSIONS, TRIALS
 from iblnm_core.storage.tables import read_table, stored_table

@@ -97,7 +97,7 @@ class TableView:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture inside the page: data address, what is seen in words, caption, and size (CSS pixels)."""
+    """A picture inside the page: data address, what is seen in words, caption, size (CSS pixels), and the numbers under it."""
 
     source: str
     alt: str
@@ -105,6 +105,7 @@ class Picture:
     width: int
     height: int
     title: str = ""
+    tables: Sequence[TableView] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,30 @@ class CohortPage:
     sections: Sequence[Section]
     foot: str
     n_failed_checks: int = 0
+
+
+@dataclass(frozen=True)
+class PlacedMark:
+    """One mark on a picture: its words, where it lies (percent from left and top), its link, and the side its words go to."""
+
+    words: str
+    left: str
+    top: str
+    link: str
+    side: Literal["left", "right"]
+
+
+@dataclass(frozen=True)
+class CompanionPage:
+    """The page of a picture whose marks say which session they are; sizes in CSS pixels, the table a file beside it."""
+
+    title: str
+    caption: str
+    source: str
+    width: int
+    height: int
+    marks: Sequence[PlacedMark]
+    table: str
 
 
 def table(caption: str, headers: Sequence[str], rows: Sequence[Sequence[str]], *, folded: bool = False) -> TableView:

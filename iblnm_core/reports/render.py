@@ -6,7 +6,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from iblnm_core.reports.model import CohortPage, SessionPage
+from iblnm_core.reports.model import CohortPage, CompanionPage, SessionPage
 
 if TYPE_CHECKING:
     import jinja2
@@ -27,6 +27,11 @@ def render_cohort(page: CohortPage) -> bytes:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"{_POLICY}; script-src 'sha256-{digest}'"
     return _rendered("cohort.html.j2", page=page, policy=policy, script=markupsafe.Markup(script))  # noqa: S704 - our own file
+
+
+def render_companion(page: CompanionPage) -> bytes:
+    """Return the page of a picture; it holds no script."""
+    return _rendered("companion.html.j2", page=page, policy=_POLICY)
 
 
 def _rendered(template: str, **content: Any) -> bytes:

@@ -63,6 +63,19 @@ def percent(fraction: Any) -> str:
     return UNKNOWN if fraction is None or fraction != fraction else f"{100 * float(fraction):.1f} %"  # noqa: PLR0124
 
 
+def probability(p: Any) -> str:
+    """Return a p- or q-value with two significant digits; very small ones only as small."""
+    if p is None or p != p:  # noqa: PLR0124 - not a number, of whatever type
+        return UNKNOWN
+    return "< 0.001" if float(p) < 0.001 else f"{float(p):.2g}"
+
+
+def interval(low: Any, high: Any) -> str:
+    """Return the bounds of an interval; unknown when one of them is."""
+    shown = number(low), number(high)
+    return UNKNOWN if UNKNOWN in shown else f"{shown[0]} to {shown[1]}"
+
+
 def measured(text: object) -> str:
     """Return what a rule measured: its numbers short, everything else as it is."""
     shown = clean(text)
@@ -75,6 +88,12 @@ def measured(text: object) -> str:
 def counted(n: int, singular: str, plural: str | None = None) -> str:
     """Return a count with its noun."""
     return f"{number(n)} {singular if n == 1 else plural or singular + 's'}"
+
+
+def as_title(name: str) -> str:
+    """Return the name of a figure as a heading: spaces for underscores, a capital letter at the front."""
+    words = re.sub("_+", " ", name)
+    return words[:1].upper() + words[1:]
 
 
 def listed(titles: list[str], most: int = 3) -> str:

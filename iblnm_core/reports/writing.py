@@ -15,20 +15,21 @@ from iblnm_core.identifiers import checked_eid
 from iblnm_core.reports.cohort import FAMILIES, cohort_page
 from iblnm_core.reports.cohort_reading import TABLES_READ, read_cohort
 from iblnm_core.reports.model import CohortPage
+from iblnm_core.reports.model_tables import STATISTICS_READ
 from iblnm_core.reports.pictures import PREVIEW_BYTES
 from iblnm_core.reports.reading import read_session
 from iblnm_core.reports.render import render_cohort, render_session
 from iblnm_core.reports.session import session_report
 from iblnm_core.reports.session_tables import parameters_version
 from iblnm_core.root import Root
-from iblnm_core.schemas import TRIALS
+from iblnm_core.schemas import TABLES, TRIALS
 from iblnm_core.storage.atomic import write_bytes
 from iblnm_core.storage.tables import stored_table
 
 FOLDER = "reports"
 """Below the root."""
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Raised whenever what is on the report of the cohort changes."""
 
 _NOTES = "cohort.json"
@@ -135,7 +136,8 @@ def write_cohort_report(root: Root) -> WrittenReport:
 
 def _made_from(root: Root, pages: frozenset[str]) -> dict[str, Any]:
     """Return what the report of a cohort is made of: contents of tables and figures, pages that it links, parameters, code."""
-    tables = {schema.name: stored_table(root.path, schema) for schema in (*TABLES_READ, TRIALS)}
+    schemas = (*TABLES_READ, TRIALS, *(TABLES[name] for name in STATISTICS_READ))
+    tables = {schema.name: stored_table(root.path, schema) for schema in schemas}
     figures = {name: stored_family(root.path, name) for names in FAMILIES.values() for name in names}
     contents = {**tables, **{f"figures/{name}": family for name, family in figures.items()}}
     return {

@@ -29,7 +29,7 @@ from iblnm_core.reports.signal_pictures import decimated
 from iblnm_core.reports.texts import number, percent
 from iblnm_core.reports.writing import write_cohort_report, write_session_report
 from iblnm_core.root import create_root
-from iblnm_core.schemas import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS
+from iblnm_core.schemas import ERRORS, LABELS, RECORDINGS, SELECTION, SESSION_STATUS
 from iblnm_core.session.outputs import COMPUTED, OUTPUTS
 from iblnm_core.session.pipeline import process_session
 from iblnm_core.storage.session_file import update_session_file
@@ -306,9 +306,8 @@ def test_the_cohort_page_selects_as_the_selection_of_analyses(reported):
     root, _ = reported
     cohort = read_cohort(root)
     statuses = read_table(root.path, SESSION_STATUS)
-    chosen = select(
-        cohort.sessions, cohort.errors, Selection.of(root.parameters.selection), cohort.performance, statuses
-    )
+    selection, labels = Selection.of(root.parameters.selection), LABELS.arrow().empty_table().to_pandas()
+    chosen = select(cohort.sessions, cohort.errors, selection, cohort.performance, statuses, labels)
     for schema, ours, theirs in (
         (SELECTION, account_table(cohort.chosen), account_table(chosen)),
         (RECORDINGS, recordings_table(cohort.chosen), recordings_table(chosen)),
