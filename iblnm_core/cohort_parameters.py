@@ -88,3 +88,7 @@ class FigureParameters:
     """Colours told apart by all readers, or those of the reference pipeline."""
     vector_format: Literal["svg", "pdf"] = "svg"
     """Of the file for print beside each picture."""
+    example_eids: tuple[str, ...] = ()
+    """Sessions that are shown as examples of their targets; a target without one gets the best biased or ephys session."""
+    example_window_s: float = 30.0
+    """How much of an example session is shown."""

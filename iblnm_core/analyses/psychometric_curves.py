@@ -32,6 +32,15 @@ _CURVE_COLUMNS: Mapping[str, str] = {
     "n_sessions": "int64",
     "n_trials": "int64",
 }
+_PARAMETER_COLUMNS: Mapping[str, str] = {
+    "target_NM": "object",
+    "probabilityLeft": "float64",
+    "parameter": "object",
+    "subject": "object",
+    "mean": "float64",
+    "n_sessions": "int64",
+    "n_at_bound": "int64",
+}
 _TIME_COLUMNS: Mapping[str, str] = {
     "target_NM": "object",
     "subject": "object",
@@ -88,7 +97,9 @@ def psychometric_curves(
     dict of str to DataFrame
         `psychometric_curves`: target_NM, probabilityLeft, source (`FIT` or `CHOICES`), subject, signed_contrast (percent),
         probability (of a rightward choice), n_sessions, n_trials. `psychometric_means`: the same over mice: mean, sem (not a
-        number for one mouse), n_subjects. `reaction_times`: target_NM, subject, contrast (percent), q25, median, q75 (s),
+        number for one mouse), n_subjects. `psychometric_parameters`: target_NM, probabilityLeft, parameter (one of
+        `PSYCHOMETRIC_PARAMETERS`), subject, mean over its sessions (percent for bias and threshold, 0-1 for lapses), n_sessions,
+        n_at_bound (sessions whose estimate is a bound of the search). `reaction_times`: target_NM, subject, contrast (percent), q25, median, q75 (s),
         n_sessions, n_trials. `reaction_time_means`: mean, lower, upper (s; geometric mean of the medians, and one standard error
         from it), n_subjects. `psychometric_curves_outcomes`: a row for every target and block, and one for its reaction times.
     """
@@ -102,6 +113,7 @@ def psychometric_curves(
     return {
         "psychometric_curves": curves,
         "psychometric_means": over_mice.agg(mean="mean", sem="sem", n_subjects="size").reset_index(),
+        "psychometric_parameters": _parameters_of_mice(fits, members),
         "reaction_times": times,
         "reaction_time_means": _geometric_means(times),
         "psychometric_curves_outcomes": _outcomes(members, curves, times),
@@ -113,7 +125,8 @@ def _fits(performance: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for block, probability in FITTED_BLOCKS.items():
         fitted = performance[performance[f"{block}_status"] == "ok"]
-        estimates = {name: fitted[f"{block}_{name}"] for name in (*PSYCHOMETRIC_PARAMETERS, "n_trials")}
+        names = (*PSYCHOMETRIC_PARAMETERS, "n_trials", "at_bound")
+        estimates = {name: fitted[f"{block}_{name}"] for name in names}
         parts.append(pd.DataFrame({"eid": fitted["eid"], "probabilityLeft": probability, **estimates}))
     return pd.concat(parts, ignore_index=True)
 
@@ -129,6 +142,22 @@ def _fitted(fits: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     return grouped.agg(
         probability=("probability", "mean"), n_sessions=("eid", "nunique"), n_trials=("n_trials", "sum")
     ).reset_index()
+
+
+def _parameters_of_mice(fits: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean of every parameter of every mouse over its sessions."""
+    keys = ["target_NM", "probabilityLeft", "parameter", "subject"]
+    by_session = fits.melt(
+        ["eid", "probabilityLeft", "at_bound"],
+        list(PSYCHOMETRIC_PARAMETERS),
+        var_name="parameter",
+        value_name="estimate",
+    )
+    bounds = zip(by_session["parameter"], by_session["at_bound"], strict=True)
+    by_session["is_bound"] = np.array([parameter in list(names) for parameter, names in bounds], dtype=bool)
+    grouped = by_session.astype({"estimate": "float64"}).merge(members, on="eid").groupby(keys)
+    by_mouse = grouped.agg(mean=("estimate", "mean"), n_sessions=("eid", "nunique"), n_at_bound=("is_bound", "sum"))
+    return by_mouse.reset_index()[list(_PARAMETER_COLUMNS)].astype(dict(_PARAMETER_COLUMNS))
 
 
 def _chosen(

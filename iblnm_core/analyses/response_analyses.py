@@ -30,6 +30,7 @@ from iblnm_core.analyses.movement import (
 )
 from iblnm_core.analyses.outcomes import false_discovery_rate
 from iblnm_core.analyses.response_curves import contrast_curves, traces_by_target
+from iblnm_core.analyses.summaries import baseline_means, baseline_shares, loso_summary, mouse_means
 from iblnm_core.analyses.swap_null import mouse_p_values, recording_p_values, swap_nulls
 from iblnm_core.analyses.task_lmm import fit_task_models
 from iblnm_core.analyses.traces import mean_traces
@@ -142,6 +143,7 @@ def _drop_one(tables: Tables, parameters: Parameters) -> Tables:
     return {
         "response_ols_persession_dropone": found.delta_r2,
         "response_ols_persession_coefs": found.coefficients,
+        "response_ols_persession_mice": mouse_means(found.delta_r2, ["event", "predictor"], ["r2", "delta_r2"]),
         "drop_one_outcomes": found.outcomes,
     }
 
@@ -175,12 +177,14 @@ def _baseline_coding(tables: Tables, parameters: Parameters) -> Tables:
         tables["responses"], tables["trial_regressors"], tables["recordings"], options.minimum_reaction_time_s
     )
     alone = options.donors_of_same_mouse == "left_out"
-    return baseline_tables(
+    results = baseline_tables(
         {
             model: baseline_coding(recordings, model, options.n_draws, options.seed, exclude_same_mouse=alone)
             for model in MODELS
         }
     )
+    tests = {str(model): results[f"baseline_{model}"] for model in MODELS}
+    return {**results, "baseline_mice": baseline_means(tests), "baseline_shares": baseline_shares(tests)}
 
 
 def _movement_encoding(tables: Tables, parameters: Parameters) -> Tables:
@@ -188,6 +192,7 @@ def _movement_encoding(tables: Tables, parameters: Parameters) -> Tables:
     slopes, slope_outcomes = timing_slopes(tables[_FRAME], _options(parameters))
     return {
         "loso_cv_model_comparison": loso,
+        "loso_cv_summary": loso_summary(loso),
         "per_contrast_slopes": slopes,
         "movement_encoding_outcomes": pd.concat([loso_outcomes, slope_outcomes], ignore_index=True),
     }

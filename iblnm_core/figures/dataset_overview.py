@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 
 from iblnm_core.analyses.analysis import Tables
 from iblnm_core.analyses.dataset_overview import STEPS
+from iblnm_core.figures.companion import Mark, marks_at
 from iblnm_core.figures.family import Drawn, Family, nothing_drawn
 from iblnm_core.figures.theme import SESSION_TYPES, Theme, in_order
 from iblnm_core.parameters import Parameters
@@ -71,7 +72,8 @@ def _matrix(name: str, rows: pd.DataFrame, words: str, theme: Theme) -> Drawn:
     axes.set_xlim(0.3, n_columns + 0.7)
     axes.set_xlabel("session of the mouse")
     n_reached = int(rows["reached"].sum())
-    figure.suptitle(f"Sessions {words}: {n_reached} of {len(rows)}", x=0.01, ha="left")
+    title = words if words.endswith("sessions") else f"sessions {words}"
+    figure.suptitle(f"{title.capitalize()}: {n_reached} of {len(rows)}", x=0.01, ha="left")
     handles = [Patch(facecolor=theme.session_types[kind], label=f"{kind} ({_MARKS[kind]})") for kind in SESSION_TYPES]
     handles.append(Patch(facecolor="white", edgecolor="#606060", label="not at this step"))
     figure.legend(handles=handles, loc="outside right center")
@@ -80,7 +82,18 @@ def _matrix(name: str, rows: pd.DataFrame, words: str, theme: Theme) -> Drawn:
         "marks two sessions of one number. The table says what kept each session from the next step."
     )
     counts = {"n_sessions": n_reached, "n_subjects": int(rows.loc[rows["reached"], "subject"].nunique())}
-    return Drawn(name, figure, rows, caption, counts)
+    return Drawn(name, figure, rows, caption, counts, marks=_marks(axes, numbered, subjects))
+
+
+def _marks(axes: Axes, rows: pd.DataFrame, subjects: Mapping[object, int]) -> list[Mark]:
+    """Return the cells of a matrix: which session each is, how far it came, and what stopped it there."""
+    words = []
+    for row in rows.to_dict("records"):
+        stopped = f", stopped there by {row['stopped_by']}" if row["stopped_by"] else ""
+        kind = row["session_type"] or "type unknown"
+        when = f"{row['subject']}, {str(row['start_time'])[:10]}, session {row['session_n']:g} ({kind})"
+        words.append(f"{when}\nfarthest step: {str(row['step']).replace('_', ' ')}{stopped}")
+    return marks_at(axes, rows["session_n"], rows["subject"].map(subjects), rows["eid"], words)
 
 
 def _letters(axes: Axes, rows: pd.DataFrame, subjects: Mapping[object, int], session_type: str) -> None:
@@ -145,5 +158,6 @@ DATASET_OVERVIEW = Family(
     "dataset_overview",
     {"session_matrix": None, "complete_recordings": None, "dataset_overview_outcomes": None},
     draw_dataset_overview,
+    code_version="2",
 )
 """The family of these figures."""

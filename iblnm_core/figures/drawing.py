@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from iblnm_core.errors import IblnmError
+from iblnm_core.figures.companion import companion_page
 from iblnm_core.figures.family import Drawn, Family
 from iblnm_core.figures.pixels import few_colours, narrowed
 from iblnm_core.figures.theme import THEMES
@@ -21,6 +22,9 @@ from iblnm_core.schemas import TABLES
 from iblnm_core.storage.atomic import locked, write_bytes
 from iblnm_core.storage.derived import recipe
 from iblnm_core.storage.tables import read_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FOLDER = "figures"
 """Below the root; each family has a folder in it."""
@@ -56,6 +60,8 @@ class FigureFiles:
         Names of its files in the folder of the family.
     sha256 : mapping of str to str
         Of each file, by its name.
+    companion : str
+        Name of the page that says which session each mark is; empty for pictures without one.
     """
 
     name: str
@@ -66,6 +72,7 @@ class FigureFiles:
     vector: str
     data: str
     sha256: Mapping[str, str]
+    companion: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ class FamilyFiles:
     folder : Path
     figures : tuple of FigureFiles
     made_from : mapping
-        Contents of the tables, parameters, versions of the code and of the drawing library.
+        Contents of the tables and of what session files gave, parameters, versions of the code and of the drawing library.
     drawn : bool
         Whether it was drawn now; not when nothing changed that it is made from.
     """
@@ -133,13 +140,16 @@ def draw_family(root: Path, family: Family, parameters: Parameters) -> FamilyFil
     made_from = recipe(root, schemas, parameters, (*family.sections, "figures"), family.code_version)
     made_from["matplotlib"] = mpl.__version__
     with locked(root / FOLDER / f".{family.name}.lock"):
+        of_sessions: Mapping[str, pd.DataFrame] = {}
+        if family.read_sessions is not None:
+            of_sessions = family.read_sessions(root, _stored_tables(root, family), parameters)
+            made_from["session_files"] = {
+                name: _digest(rows.to_csv(index=False).encode()) for name, rows in of_sessions.items()
+            }
         stored = stored_family(root, family.name)
         if stored is not None and stored.made_from == made_from:
             return stored
-        tables = {
-            name: read_table(root, TABLES[name], columns=None if columns is None else list(columns))
-            for name, columns in family.reads.items()
-        }
+        tables = {**_stored_tables(root, family), **of_sessions}
         figures = list(_write(folder, _pictures(family, tables, parameters), parameters.figures.vector_format))
         _write_preview(folder, [(folder / figure.png).read_bytes() for figure in figures])
         manifest = {"made_from": made_from, "figures": [dataclasses.asdict(figure) for figure in figures]}
@@ -169,6 +179,13 @@ def stored_family(root: Path, name: str) -> FamilyFiles | None:
     return FamilyFiles(folder, figures, manifest["made_from"], drawn=False)
 
 
+def _stored_tables(root: Path, family: Family) -> dict[str, pd.DataFrame]:
+    return {
+        name: read_table(root, TABLES[name], columns=None if columns is None else list(columns))
+        for name, columns in family.reads.items()
+    }
+
+
 def _pictures(family: Family, tables: Mapping[str, pd.DataFrame], parameters: Parameters) -> Iterator[Drawn]:
     import matplotlib as mpl
 
@@ -188,17 +205,30 @@ def _write(folder: Path, pictures: Iterator[Drawn], vector_format: str) -> Itera
         known.add(drawn.name)
         png, vector, data = (f"{drawn.name}.{suffix}" for suffix in ("png", vector_format, "csv"))
         described = {"Software": None, "Title": drawn.name, "Description": drawn.caption}
+        _settle(drawn.figure)
         contents = {png: _rendered(drawn, "png", described)}
-        # everything has its place now: finding it takes a third of the time
-        drawn.figure.set_layout_engine("none")
         contents[vector] = _rendered(drawn, vector_format, _UNDATED[vector_format])
         contents[data] = _spreadsheet(drawn.data)
+        companion = f"{drawn.name}.html" if drawn.marks else ""
+        if companion:
+            contents[companion] = companion_page(
+                drawn.name, drawn.caption, drawn.figure, drawn.marks, contents[png], data
+            )
         for name, content in contents.items():
             write_bytes(folder / name, content)
         digests = {name: _digest(content) for name, content in contents.items()}
         yield FigureFiles(
-            drawn.name, drawn.caption, drawn.missing, dict(drawn.counts), png, vector, data, sha256=digests
+            drawn.name, drawn.caption, drawn.missing, dict(drawn.counts), png, vector, data, digests, companion
         )
+
+
+def _settle(figure: "Figure") -> None:
+    """Give everything its place, once: saving would do it for every file, and draw each twice for that."""
+    figure.set_dpi(_DPI)
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def _rendered(drawn: Drawn, file_format: str, metadata: Mapping[str, str | None]) -> bytes:
@@ -250,7 +280,7 @@ def _remove_others(folder: Path, figures: Sequence[FigureFiles]) -> None:
     """Remove files of pictures that the family has no more."""
     kept = {MANIFEST, PREVIEW, *(name for figure in figures for name in figure.sha256)}
     for path in folder.iterdir():
-        if path.name not in kept and path.suffix in {".png", ".svg", ".pdf", ".csv"}:
+        if path.name not in kept and path.suffix in {".png", ".svg", ".pdf", ".csv", ".html"}:
             path.unlink()
 
 

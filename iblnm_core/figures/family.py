@@ -1,12 +1,14 @@
 """What a family of figures is: the tables it reads, and the function that draws them. Which there are stands in the registry."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from iblnm_core.analyses.analysis import Columns, Tables
+from iblnm_core.figures.companion import Mark
 from iblnm_core.figures.theme import Theme
 from iblnm_core.parameters import Parameters
 
@@ -31,6 +33,8 @@ class Drawn:
         Those of n_recordings, n_sessions, n_subjects and n_trials that apply; of what was drawn, after every filter.
     missing : str
         Why there is nothing to see; empty when there is something.
+    marks : sequence of Mark
+        Those of which readers ask which session they are; a page beside the picture says it.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Drawn:
     caption: str
     counts: Mapping[str, int] = field(default_factory=dict)
     missing: str = ""
+    marks: Sequence[Mark] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,9 @@ class Family:
         Sections of the parameters that it shows or words.
     code_version : str
         Raised whenever the drawing changes.
+    read_sessions : callable or None
+        For what no table has: from the folder of the root, the tables and the parameters to further tables, read from a few session
+        files; `draw` gets them beside the others, and the family is drawn anew whenever they changed.
     """
 
     name: str
@@ -69,6 +77,7 @@ class Family:
     draw: Callable[[Tables, Parameters, Theme], Iterator[Drawn]]
     sections: tuple[str, ...] = ()
     code_version: str = "1"
+    read_sessions: Callable[[Path, Tables, Parameters], Tables] | None = None
 
 
 def empty_figure(title: str, reason: str) -> "Figure":

@@ -25,17 +25,21 @@ _LIMIT = 0.05
 
 def draw_movement_encoding(tables: Tables, _parameters: Parameters, theme: Theme) -> Iterator[Drawn]:
     """Yield the comparison of models on mice left out, and the slopes at each contrast."""
-    models, slopes = tables["loso_cv_model_comparison"], tables["per_contrast_slopes"]
+    models, means = tables["loso_cv_model_comparison"], tables["loso_cv_summary"]
+    slopes = tables["per_contrast_slopes"]
     if models.empty:
         yield nothing_drawn(
-            "model_comparison", "Contrast or timing", "no target has two mice with enough trials", models
+            "model_comparison", "Contrast or timing", "no target has enough mice with enough trials", models
         )
     else:
-        figure = Figure(figsize=(7.4, 4.4), layout="constrained")
+        # the names of many targets need room
+        width = max(7.4, 1.0 + 0.62 * len(TIMINGS) * means["target_NM"].nunique())
+        figure = Figure(figsize=(width, 4.4), layout="constrained")
         panels = figure.subplots(len(ADDED), len(TIMINGS), sharey=True)
         for line, (column, added) in enumerate(ADDED.items()):
             for axes, (timing, name) in zip(panels[line], TIMINGS.items(), strict=True):
-                _held_out(axes, models[models["timing_col"] == timing], column, theme)
+                own = means[(means["timing_col"] == timing) & (means["measure"] == column)]
+                _held_out(axes, models[models["timing_col"] == timing], column, own, theme)
                 axes.set_title(
                     f"{added if added == 'contrast' else name} beside {name if added == 'contrast' else 'contrast'}"
                 )
@@ -64,28 +68,27 @@ def draw_movement_encoding(tables: Tables, _parameters: Parameters, theme: Theme
     yield Drawn("timing_slopes", figure, slopes, caption, counts)
 
 
-def _held_out(axes: Axes, rows: pd.DataFrame, column: str, theme: Theme) -> None:
+def _held_out(axes: Axes, rows: pd.DataFrame, column: str, means: pd.DataFrame, theme: Theme) -> None:
     axes.axhline(0, color="#404040", linestyle="--", linewidth=0.8)
-    targets = in_order(rows["target_NM"])
+    targets = in_order(means["target_NM"])
+    over_mice = means.set_index("target_NM").loc[targets]
     for place, target in enumerate(targets):
-        values = rows.loc[rows["target_NM"] == target, column].dropna().to_numpy(np.float64)
-        colour = theme.target_colour(target)
+        values = rows.loc[rows["target_NM"] == target, column]
         axes.scatter(
             place + jitter(len(values), place),
             values,
             s=18,
-            color=colour,
+            color=theme.target_colour(target),
             marker=theme.target_marker(target),
             edgecolor="#303030",
             linewidth=0.4,
         )
-        if len(values):
-            sem = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-            axes.errorbar(place, values.mean(), sem, color="black", marker="_", markersize=14, linewidth=1)
-    labels = [f"{target}\n{(rows['target_NM'] == target).sum()} mice" for target in targets]
+    mean, sem = (over_mice[name].to_numpy(np.float64) for name in ("mean", "sem"))
+    axes.errorbar(range(len(targets)), mean, np.nan_to_num(sem), color="black", fmt="_", markersize=14, elinewidth=1)
+    labels = [f"{target}\n{n} mice" for target, n in zip(targets, over_mice["n_subjects"], strict=True)]
     axes.set_xticks(range(len(targets)), labels)
-    if rows.empty:
-        note(axes, "no target has two mice with enough trials")
+    if not targets:
+        note(axes, "no target has enough mice with enough trials")
 
 
 def _slopes(axes: Axes, rows: pd.DataFrame, theme: Theme) -> None:
@@ -111,7 +114,7 @@ MOVEMENT_FAMILIES = (
         "movement_encoding",
         "What contrast and timing each add to models of the responses, and slopes over timing at each contrast.",
         "movement_encoding",
-        {"loso_cv_model_comparison": None, "per_contrast_slopes": None},
+        {"loso_cv_model_comparison": None, "loso_cv_summary": None, "per_contrast_slopes": None},
         draw_movement_encoding,
     ),
 )

@@ -11,6 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from iblnm_core.analyses.analysis import Tables
+from iblnm_core.figures.companion import Mark, marks_at
 from iblnm_core.figures.family import Drawn, Family, counts_of, nothing_drawn
 from iblnm_core.figures.marks import jitter, note
 from iblnm_core.figures.qc_months import draw_months
@@ -115,6 +116,7 @@ def _metrics_by_target(tables: Tables, theme: Theme) -> Drawn:
     targets = in_order(scores["target_NM"])
     figure = Figure(figsize=(7.5, 1.6 + 0.5 * len(targets)), layout="constrained")
     panels = figure.subplots(2, 3, sharey=True).flat
+    marks: list[Mark] = []
     groups = {(str(row["metric"]), str(row["target_NM"])): row for row in tables["qc_distributions"].to_dict("records")}
     for axes, (metric, label) in zip(panels, METRICS.items(), strict=True):
         of_metric = scores[scores["metric"] == metric]
@@ -122,7 +124,7 @@ def _metrics_by_target(tables: Tables, theme: Theme) -> Drawn:
             rows = of_metric[of_metric["target_NM"] == target]
             if rows.empty:
                 continue
-            _violin(axes, height, rows, groups[metric, target], theme)
+            marks += _violin(axes, height, rows, groups[metric, target], theme)
         axes.set_title(label)
         axes.set_yticks(range(len(targets)), targets)
         axes.set_ylim(len(targets) - 0.4, -0.6)
@@ -138,10 +140,11 @@ def _metrics_by_target(tables: Tables, theme: Theme) -> Drawn:
         "fewer). Outlines are densities of signals within 1.5 interquartile ranges of the quartiles, bars their median, open dots "
         f"the others; groups below ten are dots only. No test. {_SIGNALS}"
     )
-    return Drawn(name, figure, scores, caption, counts)
+    return Drawn(name, figure, scores, caption, counts, marks=marks)
 
 
-def _violin(axes: Axes, height: int, rows: pd.DataFrame, group: Mapping[Hashable, Any], theme: Theme) -> None:
+def _violin(axes: Axes, height: int, rows: pd.DataFrame, group: Mapping[Hashable, Any], theme: Theme) -> list[Mark]:
+    """Draw one metric of one target, and return its dots."""
     target = str(rows["target_NM"].iloc[0])
     colour, marker = theme.target_colour(target), theme.target_marker(target)
     inner = rows.loc[~rows["outlier"], "score"].to_numpy(np.float64)
@@ -150,9 +153,9 @@ def _violin(axes: Axes, height: int, rows: pd.DataFrame, group: Mapping[Hashable
         bodies = axes.violinplot([inner], [height], orientation="horizontal", widths=0.8, showextrema=False)["bodies"]
         for body in cast("Sequence[PolyCollection]", bodies):
             body.set(facecolor="none", edgecolor=colour, alpha=1.0, linewidth=1.2)
-    dots = rows.loc[rows["outlier"], "score"] if dense else rows["score"]
+    dots = rows[rows["outlier"]] if dense else rows
     places = height + jitter(len(dots), _SEED)
-    axes.scatter(dots, places, s=12, marker=marker, facecolor="none", edgecolor=colour, linewidth=0.8)
+    axes.scatter(dots["score"], places, s=12, marker=marker, facecolor="none", edgecolor=colour, linewidth=0.8)
     axes.plot([group["inner_median"]] * 2, [height - 0.28, height + 0.28], color="black", linewidth=1.6)
     axes.text(
         1.02,
@@ -162,6 +165,15 @@ def _violin(axes: Axes, height: int, rows: pd.DataFrame, group: Mapping[Hashable
         va="center",
         fontsize=7,
     )
+    called = METRICS[str(group["metric"])].replace("\n", " ")
+    unit = _UNITS.get(str(group["metric"]), "ratio")
+    words = [f"{_signal(row)}\n{called} {row['value']:.3g} ({unit})" for row in dots.to_dict("records")]
+    return marks_at(axes, dots["score"], places, dots["eid"], words)
+
+
+def _signal(row: Mapping[Hashable, Any]) -> str:
+    """Return in words which signal a row is of."""
+    return f"{row['subject']}, {row['target_NM']}, fibre {row['fiber_idx']}"
 
 
 def _none_passes(tables: Tables) -> str:
@@ -250,8 +262,8 @@ def _components(tables: Tables, theme: Theme) -> Drawn:
     _groups(by_target, scores, "target_NM", looks)
     dates = pd.to_datetime(scores["date"])
     days = (dates - dates.min()).dt.days
-    marks = by_date.scatter(scores["PC1"], scores["PC2"], c=days, cmap=theme.density, s=12, linewidth=0)
-    bar = figure.colorbar(marks, ax=by_date, location="bottom", shrink=0.8)
+    dots = by_date.scatter(scores["PC1"], scores["PC2"], c=days, cmap=theme.density, s=12, linewidth=0)
+    bar = figure.colorbar(dots, ax=by_date, location="bottom", shrink=0.8)
     bar.set_label(f"days since {dates.min():%Y-%m-%d}")
     types = scores["session_type"].fillna("unknown")
     known = {kind: (theme.session_types[kind], mark) for kind, mark in zip(SESSION_TYPES, "o^s", strict=True)}
@@ -260,13 +272,22 @@ def _components(tables: Tables, theme: Theme) -> Drawn:
     for axes, kind in zip((by_target, by_date, by_type), ("target", "date", "session type"), strict=True):
         axes.set(title=f"by {kind}", xlabel=f"PC1 ({shares['PC1']:.0%} of variance)")
     by_target.set_ylabel(f"PC2 ({shares['PC2']:.0%} of variance)")
+    words = [
+        f"{_signal(row)}, {str(row['date'])[:10]}, {row['session_type'] or 'type unknown'}\nPC1 {row['PC1']:.2f}, PC2 {row['PC2']:.2f}"
+        for row in scores.to_dict("records")
+    ]
+    marks = [
+        mark
+        for axes in (by_target, by_date, by_type)
+        for mark in marks_at(axes, scores["PC1"], scores["PC2"], scores["eid"], words)
+    ]
     counts = counts_of(scores)
     figure.suptitle(f"{title}: {len(scores)} signals of {counts['n_subjects']} mice")
     caption = (
         "Principal components of the four metrics in sliding windows, as normal scores (ranks, not z-scores), of "
         f"{len(scores)} signals of {counts['n_subjects']} mice that pass and have them all; units are standard deviations. No test. {_SIGNALS}"
     )
-    return Drawn(name, figure, scores, caption, counts)
+    return Drawn(name, figure, scores, caption, counts, marks=marks)
 
 
 def _groups(axes: Axes, scores: pd.DataFrame, column: str, looks: Mapping[str, tuple[str, str]]) -> None:
@@ -299,4 +320,5 @@ PHOTOMETRY_QC = Family(
     },
     draw_photometry_qc,
     ("signal_quality",),
+    code_version="2",
 )

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from iblnm_core.figures.dataset_overview import DATASET_OVERVIEW
+from iblnm_core.figures.example_session import EXAMPLE_SESSION
 from iblnm_core.figures.family import Family
 from iblnm_core.figures.fibre_locations import FIBRE_LOCATIONS
 from iblnm_core.figures.learning_curves import LEARNING_CURVES
 from iblnm_core.figures.movement_encoding import MOVEMENT_FAMILIES
+from iblnm_core.figures.nested_models import NESTED_MODEL_FAMILIES
 from iblnm_core.figures.photometry_qc import PHOTOMETRY_QC
 from iblnm_core.figures.response_models import MODEL_FAMILIES
 from iblnm_core.figures.response_vectors import VECTOR_FAMILIES
@@ -15,6 +17,7 @@ from iblnm_core.figures.responses import RESPONSE_FAMILIES
 from iblnm_core.figures.session_models import SESSION_MODEL_FAMILIES
 from iblnm_core.figures.task_encoding import ENCODING_FAMILIES
 from iblnm_core.figures.task_performance import TASK_PERFORMANCE
+from iblnm_core.figures.variance_components import VARIANCE_COMPONENTS
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
@@ -25,9 +28,12 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             PHOTOMETRY_QC,
             TASK_PERFORMANCE,
             LEARNING_CURVES,
+            EXAMPLE_SESSION,
             *RESPONSE_FAMILIES,
             *MODEL_FAMILIES,
+            *NESTED_MODEL_FAMILIES,
             *SESSION_MODEL_FAMILIES,
+            VARIANCE_COMPONENTS,
             *VECTOR_FAMILIES,
             *MOVEMENT_FAMILIES,
             *ENCODING_FAMILIES,

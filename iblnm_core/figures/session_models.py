@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from iblnm_core.analyses.analysis import Tables
+from iblnm_core.analyses.summaries import SIGNIFICANT
+from iblnm_core.figures.companion import Mark, marks_at
 from iblnm_core.figures.family import Drawn, Family, counts_of, nothing_drawn
 from iblnm_core.figures.marks import note
 from iblnm_core.figures.theme import Theme, event_label, events_in_order, in_order
@@ -23,14 +25,15 @@ PREDICTORS: Mapping[str, str] = {
 }
 """Predictors of the model of a recording, and what panels call them."""
 
-BASELINES: Mapping[str, str] = {
-    "baseline_performance": "performance",
-    "baseline_reaction_time": "log reaction time",
-}
-"""Tables of what comes before the stimulus, and what it is held against."""
+BASELINES: Mapping[str, str] = {"performance": "performance", "reaction_time": "log reaction time"}
+"""What the baseline before the stimulus is held against, as tables and as panels call it."""
 
-_LIMIT = 0.05
+_VALUES: Mapping[str, str] = {"delta_r2": "ΔR²", "r2": "R²", "observed_slope": "slope over baseline (per z)"}
+"""What is drawn of recordings, and what it is called."""
+
 _GREY = "#8c8c8c"
+_OF_MOUSE = "_of_mouse"
+"""What the names of columns with means of mice end in."""
 
 
 def draw_session_models(tables: Tables, parameters: Parameters, theme: Theme) -> Iterator[Drawn]:
@@ -44,12 +47,17 @@ def draw_session_models(tables: Tables, parameters: Parameters, theme: Theme) ->
     events = events_in_order(rows["event"])
     keys = ["target_NM", "event", "predictor", "subject"]
     tested = rows.merge(tests[[*keys, "q_value"]], on=keys, how="left")
-    figure = Figure(figsize=(7.4, 1.0 + 1.45 * len(PREDICTORS)), layout="constrained")
+    means = tables["response_ols_persession_mice"][[*keys, "r2", "delta_r2"]]
+    tested = tested.merge(means, on=keys, how="left", suffixes=("", _OF_MOUSE))
+    # the names of many targets need room
+    width = max(7.4, 1.0 + 0.62 * len(events) * rows["target_NM"].nunique())
+    figure = Figure(figsize=(width, 1.0 + 1.45 * len(PREDICTORS)), layout="constrained")
     panels = figure.subplots(len(PREDICTORS), len(events), sharey="row", squeeze=False)
+    marks: list[Mark] = []
     for line, (predictor, name) in enumerate(PREDICTORS.items()):
         for column, event in enumerate(events):
             own = tested[(tested["predictor"] == predictor) & (tested["event"] == event)]
-            _mice(panels[line][column], own, "delta_r2", theme)
+            marks += _mice(panels[line][column], own, "delta_r2", theme)
             panels[line][column].set_title(f"{name}, {event_label(event)}")
         panels[line][0].set_ylabel("ΔR²")
     caption = (
@@ -57,29 +65,32 @@ def draw_session_models(tables: Tables, parameters: Parameters, theme: Theme) ->
         "order of their mean. Coloured and filled: permutation of sessions within the mouse, q < 0.05 (Benjamini-Hochberg); grey and open: not, or too few "
         "sessions to test."
     )
-    yield Drawn("drop_one", figure, tested, caption, counts_of(rows))
-    whole = rows.drop_duplicates(["eid", "fiber_idx", "event"]).assign(q_value=0.0)
-    figure = Figure(figsize=(7.4, 2.4), layout="constrained")
+    yield Drawn("drop_one", figure, tested, caption, counts_of(rows), marks=marks)
+    whole = tested.drop_duplicates(["eid", "fiber_idx", "event"]).assign(q_value=0.0)
+    figure = Figure(figsize=(width, 2.4), layout="constrained")
     panels = figure.subplots(1, len(events), sharey=True, squeeze=False)
+    marks = []
     for axes, event in zip(panels[0], events, strict=True):
-        _mice(axes, whole[whole["event"] == event], "r2", theme)
+        marks += _mice(axes, whole[whole["event"] == event], "r2", theme)
         axes.set_title(event_label(event))
     panels[0][0].set_ylabel("R² of the full model")
     caption = "Share of the variance that the linear model of each recording explains. Dots are recordings, dashes means of mice."
-    yield Drawn("total_r2", figure, whole.drop(columns=["predictor", "delta_r2", "q_value"]), caption, counts_of(whole))
+    shown = whole.drop(columns=["predictor", "delta_r2", f"delta_r2{_OF_MOUSE}", "q_value"])
+    yield Drawn("total_r2", figure, shown, caption, counts_of(whole), marks=marks)
 
 
-def _mice(axes: Axes, rows: pd.DataFrame, value: str, theme: Theme) -> None:
-    """Draw recordings by mouse, mice by target in order of their mean."""
+def _mice(axes: Axes, rows: pd.DataFrame, value: str, theme: Theme) -> list[Mark]:
+    """Draw recordings by mouse, mice by target in order of their mean, and return the recordings."""
     axes.axhline(0, color="#404040", linestyle="--", linewidth=0.8)
+    marks: list[Mark] = []
     place, ticks = 0.0, {}
     for target in in_order(rows["target_NM"]):
         own = rows[rows["target_NM"] == target]
-        means = own.groupby("subject")[value].mean().sort_values()
+        means = own.set_index("subject")[f"{value}{_OF_MOUSE}"].groupby(level=0).first().sort_values()
         start = place
         for subject in means.index:
             of_mouse = own[own["subject"] == subject]
-            significant = bool((of_mouse["q_value"] < _LIMIT).any())
+            significant = bool((of_mouse["q_value"] < SIGNIFICANT).any())
             colour = theme.target_colour(target) if significant else _GREY
             face = colour if significant else "none"
             axes.scatter(
@@ -91,6 +102,11 @@ def _mice(axes: Axes, rows: pd.DataFrame, value: str, theme: Theme) -> None:
                 marker=theme.target_marker(target),
                 linewidth=0.7,
             )
+            words = (
+                f"{subject}, {target}, fibre {fiber}\n{_VALUES[value]} {number:.3g}"
+                for fiber, number in zip(of_mouse["fiber_idx"], of_mouse[value], strict=True)
+            )
+            marks += marks_at(axes, [place] * len(of_mouse), of_mouse[value], of_mouse["eid"], words)
             axes.plot([place - 0.3, place + 0.3], [means[subject]] * 2, color=colour, linewidth=2)
             place += 0.7
         ticks[(start + place - 0.7) / 2] = f"{target}\n{len(means)} mice"
@@ -99,41 +115,46 @@ def _mice(axes: Axes, rows: pd.DataFrame, value: str, theme: Theme) -> None:
     axes.tick_params(axis="x", length=0)
     if rows.empty:
         note(axes, "no recording")
+    return marks
 
 
 def draw_baseline_coding(tables: Tables, _parameters: Parameters, theme: Theme) -> Iterator[Drawn]:
     """Yield how the baseline before the stimulus goes with performance and with reaction time."""
-    for name, variable in BASELINES.items():
-        rows = tables[name].dropna(subset=["observed_slope"])
+    for behaviour, variable in BASELINES.items():
+        name, shares = f"baseline_{behaviour}", tables["baseline_shares"]
+        means = tables["baseline_mice"]
+        means = means.loc[means["behaviour"] == behaviour, ["target_NM", "subject", "observed_slope"]]
+        rows = tables[name].merge(means, on=["target_NM", "subject"], how="left", suffixes=("", _OF_MOUSE))
         if rows.empty:
             reason = "no selected recording has enough trials with a baseline"
             yield nothing_drawn(name, f"Baseline and {variable}", reason, rows.drop(columns=["null_slope", "null_r2"]))
             continue
         figure = Figure(figsize=(7.4, 3.0), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(2, 1))
-        _mice(left, rows, "observed_slope", theme)
+        marks = _mice(left, rows, "observed_slope", theme)
         left.set_ylabel("slope over baseline (per z)")
-        _shares(right, rows, theme)
+        _shares(right, shares[shares["behaviour"] == behaviour], theme)
         figure.suptitle(f"Baseline and {variable}", x=0.01, ha="left")
         caption = (
             f"Slope of {variable} over the baseline before the stimulus. Dots are recordings, dashes means of mice; a mouse is coloured and filled when any of its "
             "recordings has q < 0.05 (Benjamini-Hochberg over recordings; p by drawing other sessions in its place). "
             "Right: recordings with q < 0.05 of all tested ones."
         )
-        yield Drawn(name, figure, rows.drop(columns=["null_slope", "null_r2"]), caption, counts_of(rows))
+        yield Drawn(name, figure, rows.drop(columns=["null_slope", "null_r2"]), caption, counts_of(rows), marks=marks)
 
 
 def _shares(axes: Axes, rows: pd.DataFrame, theme: Theme) -> None:
-    tested = rows[rows["q_value"].notna()]
-    targets = in_order(rows["target_NM"])
-    for place, target in enumerate(targets):
-        own = tested.loc[tested["target_NM"] == target, "q_value"]
-        share = float((own < _LIMIT).mean()) if len(own) else 0.0
-        axes.bar(place, share, 0.7, color=theme.target_colour(target), edgecolor="#303030", linewidth=0.5)
-        axes.text(place, share + 0.02, f"{(own < _LIMIT).sum()} of {len(own)}", ha="center", fontsize=7)
+    own = rows.set_index("target_NM")
+    targets = in_order(own.index)
+    for place, (target, row) in enumerate(own.loc[targets].iterrows()):
+        share = float(np.nan_to_num(row["share"]))
+        axes.bar(place, share, 0.7, color=theme.target_colour(str(target)), edgecolor="#303030", linewidth=0.5)
+        words = f"{row['n_significant']} of {row['n_tested']}"
+        axes.text(place, share + 0.03, words, ha="center", va="bottom", rotation=90, fontsize=7)
     axes.set_xticks(range(len(targets)), targets, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_ylim(0, 1.1)
-    axes.set_ylabel("recordings with q < 0.05")
+    axes.set_ylim(0, 1.35)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axes.set_ylabel("share of recordings with q < 0.05")
 
 
 SESSION_MODEL_FAMILIES = (
@@ -141,17 +162,28 @@ SESSION_MODEL_FAMILIES = (
         "session_models",
         "Models of single recordings: what each predictor explains, mouse by mouse.",
         "responses",
-        {"response_ols_persession_dropone": None, "response_ols_persession_dropone_pvalues": None},
+        {
+            "response_ols_persession_dropone": None,
+            "response_ols_persession_dropone_pvalues": None,
+            "response_ols_persession_mice": None,
+        },
         draw_session_models,
         ("analyses",),
+        code_version="2",
     ),
     Family(
         "baseline_coding",
         "Whether the baseline before the stimulus goes with performance and reaction time.",
         "responses",
-        {"baseline_performance": None, "baseline_reaction_time": None},
+        {
+            "baseline_performance": None,
+            "baseline_reaction_time": None,
+            "baseline_mice": None,
+            "baseline_shares": None,
+        },
         draw_baseline_coding,
         ("analyses",),
+        code_version="2",
     ),
 )
 """These families."""

@@ -11,6 +11,7 @@ from iblnm_core.analyses.analysis import Tables
 from iblnm_core.figures.family import Drawn, Family, nothing_drawn
 from iblnm_core.figures.heatmap import heatmap, symmetric
 from iblnm_core.figures.marks import jitter
+from iblnm_core.figures.neural_behaviour import canonical_scores, dispersion_scatter
 from iblnm_core.figures.response_models import TERMS
 from iblnm_core.figures.responses import file_name
 from iblnm_core.figures.theme import Theme, event_label, events_in_order, in_order, stars
@@ -18,7 +19,7 @@ from iblnm_core.parameters import Parameters
 
 
 def draw_task_encoding(tables: Tables, _parameters: Parameters, theme: Theme) -> Iterator[Drawn]:
-    """Yield the components of coefficients for each event, and the canonical correlations with behaviour."""
+    """Yield the components of coefficients for each event, canonical correlations with behaviour, and how both vary."""
     loadings = tables["encoding_components"]
     chosen = loadings[(loadings["method"] == "pca") & (loadings["weighting"] == "none")]
     if chosen.empty:
@@ -26,6 +27,8 @@ def draw_task_encoding(tables: Tables, _parameters: Parameters, theme: Theme) ->
     for event in events_in_order(chosen["event"]):
         yield _components(event, chosen[chosen["event"] == event], tables["encoding_subject_scores"], theme)
     yield _canonical(tables["cca_summary"], theme)
+    yield canonical_scores(tables["cca_scores"], tables["cca_summary"], theme)
+    yield dispersion_scatter(tables["dispersion"], tables["dispersion_tests"], theme)
 
 
 def _components(event: str, rows: pd.DataFrame, scores: pd.DataFrame, theme: Theme) -> Drawn:
@@ -198,7 +201,14 @@ ENCODING_FAMILIES = (
         "task_encoding",
         "Components of the coefficients of recordings, and what of them goes with behaviour.",
         "task_encoding",
-        {"encoding_components": None, "encoding_subject_scores": None, "cca_summary": None},
+        {
+            "encoding_components": None,
+            "encoding_subject_scores": None,
+            "cca_summary": None,
+            "cca_scores": None,
+            "dispersion": None,
+            "dispersion_tests": None,
+        },
         draw_task_encoding,
     ),
     Family(

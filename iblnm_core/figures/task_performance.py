@@ -11,6 +11,7 @@ from iblnm_core.analyses.analysis import Tables
 from iblnm_core.figures.contrast_axes import contrast_axis, places
 from iblnm_core.figures.family import Drawn, Family, counts_of, nothing_drawn
 from iblnm_core.figures.marks import jitter, note, why_nothing
+from iblnm_core.figures.psychometric_blocks import by_block
 from iblnm_core.figures.theme import Theme, in_order, stars
 from iblnm_core.parameters import Parameters
 
@@ -38,6 +39,7 @@ def draw_task_performance(tables: Tables, _parameters: Parameters, theme: Theme)
     theme : Theme
     """
     yield _grid(tables, theme)
+    yield by_block(tables, theme)
     yield _comparison(tables, theme)
 
 
@@ -214,11 +216,14 @@ def _verdict(tests: pd.DataFrame) -> str:
 
 TASK_PERFORMANCE = Family(
     "task_performance",
-    "How mice with fibres in each target choose and how fast they move, by contrast, and whether targets differ.",
+    "How mice with fibres in each target choose, in every block, and how fast they move, by contrast; and whether targets differ.",
     "task_performance",
     {
         "psychometric_curves": None,
         "psychometric_means": None,
+        "psychometric_parameters": None,
+        "bias_shift_trajectories": None,
+        "recordings": ("eid", "target_NM"),
         "reaction_times": None,
         "reaction_time_means": None,
         "target_comparison": None,
@@ -226,4 +231,5 @@ TASK_PERFORMANCE = Family(
         "selection": None,
     },
     draw_task_performance,
+    code_version="2",
 )

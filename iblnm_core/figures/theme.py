@@ -21,6 +21,9 @@ CONTRASTS = (0.0, 6.25, 12.5, 25.0, 100.0)
 
 SESSION_TYPES = ("training", "biased", "ephys")
 
+BLOCK_STYLES: Mapping[float, tuple[str, str]] = MappingProxyType({0.2: ("--", "v"), 0.5: ("-", "o"), 0.8: (":", "^")})
+"""Line style and marker of each block, by its probability of a stimulus on the left; they repeat what its colour says."""
+
 _MARKERS = ("o", "s", "^", "v", "D", "p", "h", "*")
 _UNKNOWN = "#595959"
 _WIDTH_OF_LINES = 1.4
@@ -50,6 +53,8 @@ class Theme:
         GCaMP, isosbestic and preprocessed signal.
     verdicts : mapping of str to str
         PASS, WARNING, FAIL, CRITICAL and NOT_SET.
+    blocks : mapping of float to str
+        Colour of each block of `BLOCK_STYLES`.
     diverging, density : str
         Names of maps for values around zero, and for what is never negative.
     """
@@ -65,6 +70,7 @@ class Theme:
     session_types: Mapping[str, str]
     bands: Mapping[str, str]
     verdicts: Mapping[str, str]
+    blocks: Mapping[float, str]
     diverging: str = "RdBu_r"
     density: str = "cividis"
 
@@ -135,6 +141,7 @@ DEFAULT = Theme(
     verdicts=MappingProxyType(
         {"PASS": "#0072b2", "WARNING": "#f0e442", "FAIL": "#d55e00", "CRITICAL": "#7f0000", "NOT_SET": "#bdbdbd"}
     ),
+    blocks=MappingProxyType({0.2: "#d95f02", 0.5: "#303030", 0.8: "#5e4fa2"}),
 )
 """Hue says neuromodulator, lightness target; all pairs are told apart with any of the common colour deficiencies."""
 
@@ -167,6 +174,7 @@ REFERENCE = Theme(
     verdicts=MappingProxyType(
         {"PASS": "#32cd32", "WARNING": "#ffa500", "FAIL": "#db7093", "CRITICAL": "#ee82ee", "NOT_SET": "#808080"}
     ),
+    blocks=MappingProxyType({0.2: "#e74c3c", 0.5: "#2c3e50", 0.8: "#3498db"}),
     density="YlOrRd",
 )
 """The colours of the reference pipeline, to match older slides."""

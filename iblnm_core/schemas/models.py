@@ -188,6 +188,20 @@ MOVEMENT_LOSO = model_table(
     ),
 )
 
+MOVEMENT_LOSO_SUMMARY = model_table(
+    "movement_encoding",
+    "loso_cv_summary",
+    "Means of these scores over mice: one row per target, timing and score.",
+    ("timing_col", "measure"),
+    (
+        _TIMING,
+        Column("measure", "text", "a score of `loso_cv_model_comparison`, such as delta_r2_contrast"),
+        Column("mean", "number", "over the mice that were left out"),
+        Column("sem", "number", "its standard error; null for one mouse", nullable=True),
+        N_SUBJECTS,
+    ),
+)
+
 TIMING_SLOPES = model_table(
     "movement_encoding",
     "per_contrast_slopes",

@@ -44,6 +44,23 @@ PSYCHOMETRIC_MEANS = _table(
     _N_SUBJECTS,
 )
 
+MOUSE_PARAMETERS = _table(
+    "psychometric_parameters",
+    "Parameters of the fitted functions of every mouse: one row per target, block, parameter and mouse.",
+    ("target_NM", "probabilityLeft", "parameter", "subject"),
+    TARGET,
+    _BLOCK,
+    Column(
+        "parameter",
+        "text",
+        "bias (%), threshold (%), lapse_left (left choices on strong right stimuli) or lapse_right (right choices on strong left ones)",
+    ),
+    SUBJECT,
+    Column("mean", "number", "over its sessions; in units of the parameter"),
+    _N_SESSIONS,
+    Column("n_at_bound", "integer", "of them, those whose estimate ended on a bound of the search", "sessions"),
+)
+
 REACTION_TIMES = _table(
     "reaction_times",
     "How fast every mouse starts to move: one row per target, mouse and contrast.",

@@ -28,6 +28,22 @@ DROP_ONE = _of_recordings(
     ),
 )
 
+_N_RECORDINGS = Column("n_recordings", "integer", "its recordings", "recordings")
+
+DROP_ONE_MICE = model_table(
+    "responses",
+    "response_ols_persession_mice",
+    "Their means over the recordings of a mouse: one row per target, event, predictor and mouse.",
+    ("predictor", "subject"),
+    (
+        _PREDICTOR,
+        SUBJECT,
+        Column("r2", "number", "of the full model, mean over recordings"),
+        Column("delta_r2", "number", "what the predictor adds, mean over recordings"),
+        _N_RECORDINGS,
+    ),
+)
+
 SESSION_COEFFICIENTS = _of_recordings(
     "response_ols_persession_coefs",
     "Coefficients of the model of one recording: one row per recording, event and regressor.",
@@ -145,4 +161,36 @@ BASELINE_REACTION_TIME = _baseline(
     "reaction_time",
     "Whether activity before the stimulus goes with how fast the mouse responds: one row per recording.",
     "activity, in standard deviations, per standard deviation of the log response time at the same contrast",
+)
+
+_BEHAVIOUR = Column("behaviour", "text", "performance or reaction_time: which of the two tables")
+
+BASELINE_MICE = result_table(
+    "baseline",
+    "baseline_mice",
+    "Their means over the recordings of a mouse: one row per table, target and mouse.",
+    ("behaviour", "target_NM", "subject"),
+    (
+        _BEHAVIOUR,
+        TARGET,
+        SUBJECT,
+        Column("observed_slope", "number", "mean over recordings"),
+        Column("observed_r2", "number", "mean over recordings"),
+        _N_RECORDINGS,
+    ),
+)
+
+BASELINE_SHARES = result_table(
+    "baseline",
+    "baseline_shares",
+    "In how many recordings of a target the baseline goes with behaviour: one row per table and target.",
+    ("behaviour", "target_NM"),
+    (
+        _BEHAVIOUR,
+        TARGET,
+        Column("n_recordings", "integer", "recordings with a slope", "recordings"),
+        Column("n_tested", "integer", "those with a q_value", "recordings"),
+        Column("n_significant", "integer", "those with a q_value below 0.05", "recordings"),
+        Column("share", "number", "of the tested recordings; null without any", nullable=True),
+    ),
 )

@@ -89,6 +89,7 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
         "drop_one": (
             recording_models.DROP_ONE,
             recording_models.SESSION_COEFFICIENTS,
+            recording_models.DROP_ONE_MICE,
             _outcomes("drop_one", "responses", RECORDING),
         ),
         "swap_null": (
@@ -104,10 +105,13 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
         "baseline_coding": (
             recording_models.BASELINE_PERFORMANCE,
             recording_models.BASELINE_REACTION_TIME,
+            recording_models.BASELINE_MICE,
+            recording_models.BASELINE_SHARES,
             _outcomes("baseline_coding", "baseline", RECORDING),
         ),
         "movement_encoding": (
             models.MOVEMENT_LOSO,
+            models.MOVEMENT_LOSO_SUMMARY,
             models.TIMING_SLOPES,
             _outcomes("movement_encoding", "movement_encoding"),
         ),
@@ -171,6 +175,7 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
         "psychometric_curves": (
             psychometric.PSYCHOMETRIC_CURVES,
             psychometric.PSYCHOMETRIC_MEANS,
+            psychometric.MOUSE_PARAMETERS,
             psychometric.REACTION_TIMES,
             psychometric.REACTION_TIME_MEANS,
             _outcomes("psychometric_curves", "task_performance"),

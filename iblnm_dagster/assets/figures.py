@@ -53,6 +53,8 @@ def _shown(files: FamilyFiles) -> dict[str, Any]:
     captions = [f"* **{figure.name}**: {figure.caption}" for figure in files.figures[:_CAPTIONS]]
     if len(files.figures) > _CAPTIONS:
         captions.append(f"* and {len(files.figures) - _CAPTIONS} more")
+    companions = [str(files.folder / figure.companion) for figure in files.figures if figure.companion]
+    shown = {"companions": dg.MetadataValue.md("\n".join(f"* `{path}`" for path in companions))} if companions else {}
     return {
         "preview": dg.MetadataValue.md(f"![preview](data:image/png;base64,{encoded})"),
         "captions": dg.MetadataValue.md("\n".join(captions)),
@@ -60,4 +62,5 @@ def _shown(files: FamilyFiles) -> dict[str, Any]:
         "figures": len(files.figures),
         "empty": files.empty,
         **files.counts,
+        **shown,
     }

@@ -136,7 +136,7 @@ def test_the_graph_in_the_readme_is_the_graph():
     upstream = {("session_index", "sessions"), ("session_index", "sessions_qc")}
     chosen = {
         (source, name)
-        for source in ("sessions", "errors", "performance", "session_status")
+        for source in ("sessions", "errors", "performance", "session_status", "labels")
         for name in ("recordings", "selection")
     }
     assert drawn == made | tables | upstream | chosen | _drawn_analyses(drawing)

@@ -113,6 +113,32 @@ def test_equal_tables_give_equal_bytes_in_another_process(tmp_path, recordings):
     assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
 
 
+def test_two_processes_that_draw_a_family_at_once_leave_one_whole_family(tmp_path, recordings):
+    program = (
+        "import sys; from pathlib import Path; sys.path.insert(0, 'tests/core');"
+        "from test_figure_files import FAMILY; from iblnm_core.parameters import Parameters;"
+        "from iblnm_core.figures.drawing import draw_family; print('ready', flush=True); sys.stdin.readline();"
+        "print(draw_family(Path(sys.argv[1]), FAMILY, Parameters()).drawn)"
+    )
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    for folder in (alone, together):
+        store(folder, recordings)
+    draw_family(alone, FAMILY, Parameters())
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen([sys.executable, "-c", program, str(together)], **pipes) for _ in range(2)]
+    for process in both:
+        assert process.stdout.readline() == "ready\n"
+    for process in both:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    # the second one waits, and finds what it would have drawn
+    assert sorted(said) == ["False\n", "True\n"]
+    assert files_of(together) == files_of(alone)
+    assert stored_family(together, "counted") is not None
+
+
 @pytest.mark.parametrize("vector", ["svg", "pdf"])
 def test_a_picture_for_print_has_no_date_and_the_other_format_goes(tmp_path, recordings, vector):
     store(tmp_path, recordings)

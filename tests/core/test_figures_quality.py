@@ -95,6 +95,26 @@ def test_metrics_stand_by_target_in_order_with_median_and_counts_of_the_table(pi
     assert edges == [DEFAULT.target_colour("VTA-DA"), DEFAULT.target_colour("XX-NEW")]
 
 
+def test_every_dot_says_which_signal_it_is(pictures, tables):
+    by_target, components = pictures["metrics_by_target"], pictures["components"]
+    dots = [
+        (axes, *offset)
+        for axes in by_target.figure.axes
+        for dots in axes.collections
+        if len(dots.get_paths()[0].vertices) <= 50
+        for offset in dots.get_offsets().data
+    ]
+    assert {(mark.axes, mark.x, mark.y) for mark in by_target.marks} == set(dots)
+    known = {(row["eid"], round(row["score"], 9)): row for row in tables["qc_scores"].to_dict("records")}
+    for mark in by_target.marks:
+        row = known[mark.eid, round(mark.x, 9)]
+        assert mark.words.startswith(f"{row['subject']}, {row['target_NM']}, fibre {row['fiber_idx']}\n")
+    scores = tables["qc_pca"]
+    assert [mark.eid for mark in components.marks] == scores["eid"].tolist() * 3
+    assert [mark.x for mark in components.marks] == scores["PC1"].tolist() * 3
+    assert not pictures["basic_criteria"].marks
+
+
 def test_few_signals_are_dots_of_their_values():
     drawn = draw(PHOTOMETRY_QC, signals(n=6, targets=("VTA-DA",), n_mice=1))["metrics_by_target"]
     axes = drawn.figure.axes[4]

@@ -50,7 +50,7 @@ def test_any_two_targets_are_told_apart(deficiency):
 
 
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
-@pytest.mark.parametrize("colours", ["events", "session_types", "verdicts", "bands"])
+@pytest.mark.parametrize("colours", ["events", "session_types", "verdicts", "bands", "blocks"])
 def test_other_colours_are_told_apart(deficiency, colours):
     assert smallest_difference(getattr(DEFAULT, colours).values(), deficiency) >= 10
     assert smallest_difference([DEFAULT.correct, DEFAULT.incorrect], deficiency) >= 10
