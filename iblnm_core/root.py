@@ -242,7 +242,9 @@ def _root_from(folder: Path, settings: Path, content: Mapping[str, Any]) -> Root
 def _viewer_address(content: Mapping[str, Any], settings: Path) -> str:
     address = _table(content, "viewer", settings).get("address", VIEWER_ADDRESS)
     if not isinstance(address, str) or not address.startswith(("http://", "https://")):
-        raise ConfigurationError(f"{settings}: viewer.address = {address!r}; expected a text such as {VIEWER_ADDRESS!r}")
+        raise ConfigurationError(
+            f"{settings}: viewer.address = {address!r}; expected a text such as {VIEWER_ADDRESS!r}"
+        )
     return address.rstrip("/")
 
 

@@ -115,7 +115,12 @@ class PhotometrySessionGroup(RecordingAnalyses):
         def table(schema: TableSchema) -> pd.DataFrame | None:
             return read_table(folder, schema) if (folder / schema.path).is_file() else None
 
-        tables = {"errors": table(ERRORS), "performance": table(PERFORMANCE), "statuses": table(SESSION_STATUS), "labels": table(LABELS)}
+        tables = {
+            "errors": table(ERRORS),
+            "performance": table(PERFORMANCE),
+            "statuses": table(SESSION_STATUS),
+            "labels": table(LABELS),
+        }
         return cls(pd.read_parquet(file), one, root=root, **tables).filter_sessions(**filters)
 
     def filter_sessions(
@@ -277,7 +282,9 @@ class PhotometrySessionGroup(RecordingAnalyses):
             return TaskOutcome(task, error=error)
 
     def _choose(self, selection: Selection) -> None:
-        selected: Selected = select(self.catalogue, self._logged, selection, self._performance, self._statuses, self._labels)
+        selected: Selected = select(
+            self.catalogue, self._logged, selection, self._performance, self._statuses, self._labels
+        )
         self._selection, self._selected = selection, selected
         self.sessions, self.recordings, self.account = selected.sessions, selected.recordings, selected.account
         self._forget()

@@ -133,7 +133,9 @@ def test_the_sheet_of_blocks_draws_what_the_tables_hold(blocks):
         "upper lapse: left",
         "shift of the bias",
     ]
-    rows = blocks["psychometric_parameters"].set_index(["target_NM", "parameter", "probabilityLeft"])["mean"].sort_index()
+    rows = (
+        blocks["psychometric_parameters"].set_index(["target_NM", "parameter", "probabilityLeft"])["mean"].sort_index()
+    )
     for axes, parameter in zip(grid[1:5, 0], ("bias", "threshold", "lapse_right", "lapse_left"), strict=True):
         for block in BLOCK_STYLES:
             assert dots(axes, block) == sorted(rows.loc[("VTA-DA", parameter, block)])

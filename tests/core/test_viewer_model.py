@@ -210,7 +210,7 @@ def test_parts_of_a_session_are_read_when_asked_for(root, eid):
     view = sessions.view(eid)
     assert list(view.recordings.values()) == list(range(len(view.recordings)))
     first = next(iter(view.recordings))
-    assert view.bands(first) == ["GCaMP", "Isosbestic"]
+    assert view.band_names(first) == ["GCaMP", "Isosbestic"]
     corrected = view.trace(first, "preprocessed")
     assert abs(np.nanmean(corrected.values)) < 0.1
     assert view.trace(first, "no such band") is None
