@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import pandas as pd
 
 from iblnm_core.reports.judging import sound_sessions
@@ -84,7 +85,7 @@ class Search:
         if self.session_type:
             found = found[found["session_type"] == self.session_type]
         if self.target:
-            found = found[found["targets"].str.split(", ").map(lambda targets: self.target in targets)]
+            found = found[np.array([self.target in targets.split(", ") for targets in found["targets"]], dtype=bool)]
         if self.state:
             found = found[found["state"] == self.state]
         column = self.sort.removeprefix("-")
@@ -185,8 +186,9 @@ def _listed(
     )
     parts = [*(listed[name] for name in ("subject", "date", "session_type", "targets", "labels")), sessions["lab"]]
     texts = pd.DataFrame(dict(enumerate([eids, *parts, eids.map(types)]))).fillna("").astype(str)
-    listed["searched"] = texts.agg(" ".join, axis=1).str.lower()
-    return listed
+    listed["searched"] = [" ".join(row).lower() for row in texts.itertuples(index=False)]
+    # what is empty has no type of its own
+    return listed.astype(dict.fromkeys(("targets", "state", "labels", "searched"), object))
 
 
 def _state(eid: str, usable: frozenset[str], computed: set[str]) -> str:

@@ -16,11 +16,13 @@ from iblnm_core.cohort.labels import add_label, read_labels
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.identifiers import uuid_from
 from iblnm_core.parameters import Parameters
+from iblnm_core.root import create_root
 from iblnm_core.schemas import LABELS
 from iblnm_core.session.responses import Responses, mask_after_next_event, subtract_baseline
 from iblnm_core.storage.tables import make_table, write_table
 from iblnm_core.viewer.catalogue import Catalogue, Search, neighbours
 from iblnm_core.viewer.ordering import groups, row_order, transformed, visible_trials
+from iblnm_core.viewer.rendering import catalogue_html
 from iblnm_core.viewer.state import ORDERS, ViewState
 from iblnm_core.viewer.stored import Sessions
 
@@ -250,6 +252,14 @@ def test_a_broken_part_is_an_error_and_the_others_are_read(root, eid):
         assert view.extent()[1] > 60
     finally:
         path.write_bytes(content)
+
+
+def test_a_root_that_was_just_made_has_an_empty_list(tmp_path):
+    (tmp_path / "cache").mkdir()
+    root = create_root(tmp_path, cache=tmp_path / "cache")
+    sessions = Catalogue(root).sessions()
+    assert Search(text="x", target="VTA-DA").of(sessions).empty
+    assert b"no session yet" in catalogue_html(sessions, Search())
 
 
 def test_the_catalogue_follows_its_tables(root, eid):
