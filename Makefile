@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROOT ?= iblnm_demo
 
-.PHONY: install demo test lint format ui bench docs truth lock clean
+.PHONY: install demo test faults lint format ui bench docs truth lock clean
 
 install: $(STAMP)
 
@@ -22,6 +22,10 @@ demo: install
 # the tests of one file may tell one story on one server: they stay together, the longest stories first
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# many kills at random moments: minutes to hours
+faults: install
+	IBLNM_KILLS=500 $(BIN)/python -m pytest -n 0 --timeout 14400 tests/faults
 
 lint: install
 	$(BIN)/ruff check .

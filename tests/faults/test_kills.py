@@ -26,6 +26,9 @@ pytestmark = pytest.mark.faults
 
 MARK = "IBLNM_TEST_RUN"
 
+N_KILLS = int(os.environ.get("IBLNM_KILLS", "20"))
+"""Kills at random moments; `make faults` asks for more."""
+
 
 def start_run(root, mark):
     """Start `iblnm run` as a user would, all its processes marked."""
@@ -100,7 +103,7 @@ def _reprocess_for_ever(tasks, warm):
             warm.set()
 
 
-def test_nothing_is_partial_after_fifty_kills_at_random_moments(tmp_path, copies):
+def test_nothing_is_partial_after_kills_at_random_moments(tmp_path, copies):
     made = copies(tmp_path / "cache", 3)
     root = create_root(tmp_path / "root", cache=made.cache)
     tasks = catalogue_of(root).tasks(made.eids, reprocess=True)
@@ -109,7 +112,7 @@ def test_nothing_is_partial_after_fifty_kills_at_random_moments(tmp_path, copies
         ["iblnm_core.session.pipeline", "pandas", "pyarrow.parquet", "scipy.signal", "scipy.interpolate", "h5py"]
     )
     moments = random.Random(1)
-    for kill in range(50):
+    for kill in range(N_KILLS):
         warm = context.Event()
         # each session comes first in turn: how fast the machine is does not decide which are ever stored
         first = kill % len(tasks)
