@@ -111,7 +111,7 @@ def test_figures_are_drawn_and_shown_in_the_interface(world):
 
 def test_nothing_is_computed_when_nothing_changed(world):
     # what is small and looked at anew each time
-    always = {"session_index", "sessions", "fibers", "session_status", "selection", "recordings"}
+    always = {"session_index", "sessions", "fibers", "labels", "session_status", "selection", "recordings"}
     drawn = world.pictures()
     written = world.update(world.made.eids)
     assert {name for name in written if not name.endswith("_log")} <= always
