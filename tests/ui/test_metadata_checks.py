@@ -18,7 +18,7 @@ def planted(sound_cache, tmp_path_factory):
     like = sound_cache / "demolab" / "Subjects" / "DEMO-DA1" / "2025-03-03" / "001"
     eids = write_planted(folder / "cache", like)
     root = create_root(folder / "root", cache=folder / "cache")
-    command(root.path, "run")
+    command(root.path, "run", "--only", "query_database")
     return root, eids
 
 

@@ -86,7 +86,7 @@ def test_the_graph_shows_every_asset(reader):
 
 def test_sessions_are_registered_by_materialising_the_catalogue(reader, runs_end):
     reader.materialise(group("catalogue"), None)
-    (run,) = runs_end(1, 30)
+    (run,) = runs_end(1, 90)
     assert run["status"] == "SUCCESS"
     reader.shows(RESPONSES, 10, Failed=0, Materialized=0, Missing=4)
 
