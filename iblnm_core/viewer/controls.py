@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 
 from iblnm_core.viewer.panes import wrapped_row
+from iblnm_core.viewer.rendering import own_text
 from iblnm_core.viewer.state import ORDERS, ViewState
 
 NOTHING = "none"
@@ -71,8 +72,11 @@ class Controls:
             pn.widgets.FileDownload(callback=made, filename=f"{name}.{suffix}", label=label, css_classes=[suffix])
             for suffix, (label, made) in downloads.items()
         ]
+        picture = pn.widgets.Button(name="This view (PNG)", css_classes=["png"])
+        # the browser alone has the picture
+        picture.js_on_click(args={"name": f"{name}.png"}, code=own_text("png.js"))
         choices = (self.region, self.compare, self.order, self.boxes)
-        self.pane = wrapped_row(*choices, *buttons, *files, css_classes=["controls"])
+        self.pane = wrapped_row(*choices, *buttons, *files, picture, css_classes=["controls"])
 
     def toggle(self, name: str) -> None:
         """Turn a check box over."""

@@ -14,6 +14,7 @@ import html5lib
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from tests_support.demo import plan
 from tests_support.sessions import processed_root
 from ui.interface import COMMAND, command, environment
@@ -338,6 +339,14 @@ def test_samples_and_view_are_taken_home(viewer, page, eids, tmp_path, browser):
     samples = pd.read_csv(download.value.path())
     assert samples["time_s"].between(100.0, 110.0).all()
     assert samples.groupby("signal").size().between(250, 350).all()
+    with page.expect_download() as download:
+        page.get_by_text("This view (PNG)").click()
+    picture = Image.open(download.value.path()).convert("L")
+    assert picture.width > 1200
+    assert picture.height > 700
+    # signals above, responses below
+    halves = np.array_split(np.asarray(picture) < 128, 2)
+    assert all(0.001 < half.mean() < 0.5 for half in halves)
     with page.expect_download() as download:
         page.get_by_text("This view (HTML)").click()
     saved = tmp_path / "view.html"
