@@ -18,6 +18,7 @@ from iblnm_core.demo.recovery_behaviour import (
     recover_behaviour,
     timing_statistics,
 )
+from iblnm_core.demo.recovery_corrections import correction_statistics, recover_corrections
 from iblnm_core.demo.recovery_curves import curve_statistics
 from iblnm_core.demo.recovery_encoding import encoding_statistics, recover_encoding
 from iblnm_core.demo.recovery_inference import InferenceRecovered, inference_statistics, recover_inference
@@ -322,6 +323,8 @@ def write_page(target: Path, *, workers: int) -> None:
     frame = cohort_frame(recovered.recordings, recovered.amplitudes, recovered.behaviour.regressors, "r2", "unbiased")
     encoding = recover_encoding(frame, recovered.recordings, ruler_hour_plans(), RULER_SEED, workers=workers)
     found |= encoding_statistics(encoding)
+    sys.stderr.write(" corrections ...")
+    found["corrections"] = correction_statistics(*recover_corrections(workers=workers))
     write_bytes(target, page(found, len(recovered.recordings)).encode())
     holds = [s.holds for rows in found.values() for s in rows]
     sys.stderr.write(f"\n{target}: {sum(holds)} of {len(holds)} statistics hold\n")

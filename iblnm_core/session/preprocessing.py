@@ -73,8 +73,6 @@ def preprocess(
         When either band is too short or constant, its times do not increase, its slow course is not positive, or
         nothing that varies is left after correction.
     """
-    from scipy.interpolate import PchipInterpolator
-
     _check_processable(names[0], signal_times, signal, parameters)
     _check_processable(names[1], reference_times, reference, parameters)
     corrected = remove_bleaching(signal_times, signal, parameters, names[0])
@@ -90,11 +88,37 @@ def preprocess(
             measured=deviation,
             threshold=0,
         )
-    grid = np.arange(signal_times[0], signal_times[-1], 1 / parameters.sampling_rate_hz)
-    values = PchipInterpolator(signal_times, (residual - mean) / deviation)(grid)
-    if parameters.longest_bridged_gap_s is not None:
-        values[_inside_gaps(grid, signal_times, parameters.longest_bridged_gap_s)] = np.nan
+    grid, values = on_regular_grid(
+        signal_times, (residual - mean) / deviation, parameters.sampling_rate_hz, parameters.longest_bridged_gap_s
+    )
     return PreprocessedSignal(grid, values, parameters.sampling_rate_hz, slope, intercept, explained, mean, deviation)
+
+
+def on_regular_grid(
+    times: Array, values: Array, rate_hz: float, longest_bridged_s: float | None
+) -> tuple[Array, Array]:
+    """Interpolate a signal on a regular grid by a monotone piecewise cubic.
+
+    Parameters
+    ----------
+    times, values : ndarray of float64, (n,)
+        s, increasing; finite.
+    rate_hz : float
+    longest_bridged_s : float or None
+        Inside longer gaps between samples the result is not a number; None to interpolate across any.
+
+    Returns
+    -------
+    grid, values : ndarray of float64, (m,)
+        The grid starts at the first sample and ends before the last.
+    """
+    from scipy.interpolate import PchipInterpolator
+
+    grid = np.arange(times[0], times[-1], 1 / rate_hz)
+    interpolated: Array = PchipInterpolator(times, values)(grid)
+    if longest_bridged_s is not None:
+        interpolated[_inside_gaps(grid, times, longest_bridged_s)] = np.nan
+    return grid, interpolated
 
 
 def _inside_gaps(grid: Array, times: Array, longest_bridged_s: float) -> NDArray[np.bool_]:
@@ -131,9 +155,6 @@ def _check_processable(name: str, times: Array, values: Array, parameters: Prepr
 def remove_bleaching(times: Array, values: Array, parameters: PreprocessingParameters, name: str = "signal") -> Array:
     """Return the relative change of a band against its own slow course.
 
-    The slow course is a zero-phase low-pass; the edges are extended by point reflection, far enough for the filter's
-    memory when the parameters say so.
-
     Parameters
     ----------
     times, values : ndarray of float64, (n,)
@@ -148,7 +169,34 @@ def remove_bleaching(times: Array, values: Array, parameters: PreprocessingParam
     Raises
     ------
     DegenerateSignal
-        When the slow course is not positive throughout, so that there is nothing to be relative to.
+        See `slow_course`.
+    """
+    baseline = slow_course(times, values, parameters, name)
+    change: Array = (values - baseline) / baseline
+    return change
+
+
+def slow_course(times: Array, values: Array, parameters: PreprocessingParameters, name: str = "signal") -> Array:
+    """Return the slow course of a band: a zero-phase low-pass.
+
+    The edges are extended by point reflection, far enough for the filter's memory when the parameters say so.
+
+    Parameters
+    ----------
+    times, values : ndarray of float64, (n,)
+    parameters : PreprocessingParameters
+    name : str
+        What the band is called in messages.
+
+    Returns
+    -------
+    ndarray of float64, (n,)
+        In units of the band.
+
+    Raises
+    ------
+    DegenerateSignal
+        When it is not positive throughout, so that there is nothing to be relative to.
     """
     from scipy.signal import butter, sosfiltfilt
 
@@ -157,7 +205,7 @@ def remove_bleaching(times: Array, values: Array, parameters: PreprocessingParam
     padding = None
     if parameters.bleaching_padding_s is not None:
         padding = min(round(parameters.bleaching_padding_s * rate), len(values) - 1)
-    baseline = sosfiltfilt(sections, values, padlen=padding)
+    baseline: Array = sosfiltfilt(sections, values, padlen=padding)
     lowest = float(baseline.min())
     if not lowest > 0:
         raise DegenerateSignal(
@@ -165,8 +213,7 @@ def remove_bleaching(times: Array, values: Array, parameters: PreprocessingParam
             measured=lowest,
             threshold=0,
         )
-    change: Array = (values - baseline) / baseline
-    return change
+    return baseline
 
 
 def fit_isosbestic(signal: Array, reference: Array) -> tuple[float, float, float]:
