@@ -42,6 +42,7 @@ ui: install
 
 bench: install
 	$(BIN)/python benchmarks/session.py
+	$(BIN)/python benchmarks/corrections.py
 	$(BIN)/python benchmarks/psychometric.py
 	$(BIN)/python benchmarks/mixed_model.py
 	$(BIN)/python benchmarks/permutation.py

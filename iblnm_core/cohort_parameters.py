@@ -81,6 +81,27 @@ class TaskEncodingParameters:
 
 
 @dataclass(frozen=True)
+class RigWatchParameters:
+    """When the quality of signals of a laboratory counts as drifting."""
+
+    window_weeks: int = 26
+    """Weeks that are looked at, up to the last with recordings."""
+    reference_weeks: int = 8
+    """The first of them, with which the last are compared."""
+    recent_weeks: int = 4
+    minimum_weeks: int = 12
+    """With fewer weeks of enough recordings there is no verdict."""
+    minimum_recordings: int = 3
+    """A week with fewer recordings has no part in the drift."""
+    watch_mads: float = 2.0
+    """Distance of the last weeks from those of reference, in median absolute deviations of the recordings of these, at which a drift is watched."""
+    alarm_mads: float = 3.0
+    """The same for an alarm."""
+    horizon_weeks: int = 8
+    """An alarm when recordings will fail within so many weeks at this slope; watched within twice as many."""
+
+
+@dataclass(frozen=True)
 class FigureParameters:
     """How figures look; no number depends on it."""
 

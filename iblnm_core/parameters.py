@@ -15,6 +15,7 @@ from iblnm_core.cohort_parameters import (
     AnalysisParameters,
     FigureParameters,
     ModellingParameters,
+    RigWatchParameters,
     SelectionParameters,
     TaskEncodingParameters,
 )
@@ -297,6 +298,7 @@ class Parameters:
     modelling: ModellingParameters = field(default_factory=ModellingParameters)
     analyses: AnalysisParameters = field(default_factory=AnalysisParameters)
     task_encoding: TaskEncodingParameters = field(default_factory=TaskEncodingParameters)
+    rig_watch: RigWatchParameters = field(default_factory=RigWatchParameters)
     figures: FigureParameters = field(default_factory=FigureParameters)
     nwb: NwbParameters = field(default_factory=NwbParameters)
 

@@ -15,8 +15,10 @@ from iblnm_core.errors import ConfigurationError, IblnmError
 from iblnm_core.session.outputs import STAGES
 from iblnm_dagster import printing
 from iblnm_dagster.commands_export import export
+from iblnm_dagster.commands_freeze import compare, freeze
 from iblnm_dagster.commands_report import report
 from iblnm_dagster.commands_view import view
+from iblnm_dagster.commands_why import why
 
 ROOT = click.option(
     "--root",
@@ -225,9 +227,8 @@ def failures(root: Path | None, error_types: Sequence[str], eid: str | None) -> 
     printing.error_rows(rows, everything=eid is not None)
 
 
-main.add_command(ROOT(export))
-main.add_command(ROOT(report))
-main.add_command(ROOT(view))
+for command in (why, report, view, export, freeze, compare):
+    main.add_command(ROOT(command))
 
 
 @main.command(epilog=_examples("iblnm ui --root iblnm_demo", "iblnm ui --root results --port 3001"))

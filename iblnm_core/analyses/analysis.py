@@ -14,6 +14,44 @@ Columns = tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What a check of a table found.
+
+    Attributes
+    ----------
+    passed : bool
+    severe : bool
+        Whether what was found is an error; else it is a warning.
+    words : tuple of str
+        What was found, one thing each.
+    """
+
+    passed: bool
+    severe: bool
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TableCheck:
+    """A check of a table that an analysis makes; it stops nothing.
+
+    Attributes
+    ----------
+    name : str
+    table : str
+    holds : str
+        What holds when it passes.
+    judge : callable
+        From the rows of the table to what was found.
+    """
+
+    name: str
+    table: str
+    holds: str
+    judge: Callable[[pd.DataFrame], Judgement]
+
+
+@dataclass(frozen=True)
 class Analysis:
     """One analysis.
 
@@ -31,6 +69,8 @@ class Analysis:
         The stage of the command line that it belongs to.
     code_version : str
         Raised whenever the computation changes in a way that changes results.
+    checks : tuple of TableCheck
+        Of its tables.
     """
 
     reads: Mapping[str, Columns]
@@ -39,3 +79,4 @@ class Analysis:
     run: Callable[[Tables, Parameters], Tables]
     stage: str = "responses"
     code_version: str = "1"
+    checks: tuple[TableCheck, ...] = ()

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from iblnm_core.analyses.analysis import Analysis, Tables
+from iblnm_core.analyses.analysis import Analysis, TableCheck, Tables
 from iblnm_core.analyses.dataset_overview import dataset_overview
 from iblnm_core.analyses.learning import learning_tables
 from iblnm_core.analyses.psychometric_curves import psychometric_curves
 from iblnm_core.analyses.qc_overview import qc_overview
+from iblnm_core.analyses.rig_watch import METRICS, judge_rigs, rig_watch
 from iblnm_core.analyses.target_comparison import target_comparison
 from iblnm_core.parameters import Parameters
 from iblnm_core.schemas.results import RESULTS
@@ -44,6 +45,13 @@ def _psychometric_curves(tables: Tables, parameters: Parameters) -> Tables:
 def _qc_overview(tables: Tables, parameters: Parameters) -> Tables:
     least = parameters.signal_quality.minimum_unique_samples
     return qc_overview(tables["qc_photometry"], tables["sessions"], tables["errors"], minimum_unique_samples=least)
+
+
+def _rig_watch(tables: Tables, parameters: Parameters) -> Tables:
+    thresholds = {"n_unique_samples": parameters.signal_quality.minimum_unique_samples}
+    return rig_watch(
+        tables["qc_signals"], tables["qc_photometry"], tables["sessions"], parameters.rig_watch, thresholds
+    )
 
 
 _OF_SESSIONS = {"sessions": None, "performance": None, "errors": None}
@@ -84,6 +92,20 @@ BEHAVIOUR_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
             _qc_overview,
             "qc_overview",
         ),
+        "rig_watch": Analysis(
+            {
+                "qc_signals": ("eid", "fiber_idx", "subject", "date"),
+                "qc_photometry": ("eid", "fiber_idx", "band", *METRICS),
+                "sessions": ("eid", "lab"),
+            },
+            RESULTS["rig_watch"],
+            ("rig_watch", "signal_quality"),
+            _rig_watch,
+            "qc_overview",
+            checks=(
+                TableCheck("rigs_steady", "rig_drift", "No rig drifts towards the loss of recordings.", judge_rigs),
+            ),
+        ),
     }
 )
-"""These analyses by name."""
+"""These analyses by name, each after those it is made from."""

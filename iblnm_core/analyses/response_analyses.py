@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from iblnm_core.analyses.analysis import Analysis, Columns, Tables
+from iblnm_core.analyses.analysis import Analysis, Columns, TableCheck, Tables
 from iblnm_core.analyses.anova import anova
 from iblnm_core.analyses.baseline_coding import MODELS, baseline_coding, baseline_tables
 from iblnm_core.analyses.baseline_recordings import baseline_recordings
@@ -30,6 +30,7 @@ from iblnm_core.analyses.movement import (
 )
 from iblnm_core.analyses.outcomes import false_discovery_rate
 from iblnm_core.analyses.response_curves import contrast_curves, traces_by_target
+from iblnm_core.analyses.sensitivity import judge_effects, sensitivity
 from iblnm_core.analyses.summaries import baseline_means, baseline_shares, loso_summary, mouse_means
 from iblnm_core.analyses.swap_null import mouse_p_values, recording_p_values, swap_nulls
 from iblnm_core.analyses.task_lmm import fit_task_models
@@ -97,6 +98,10 @@ def _task_lmm(tables: Tables, parameters: Parameters) -> Tables:
     )
     results = {name: getattr(found.tables, attribute) for name, attribute in _LMM_TABLES.items()}
     return {**results, "task_lmm_outcomes": found.outcomes}
+
+
+def _sensitivity(tables: Tables, parameters: Parameters) -> Tables:
+    return sensitivity(tables["responses"], tables["trial_regressors"], tables, parameters)
 
 
 def _response_anova(tables: Tables, _parameters: Parameters) -> Tables:
@@ -207,9 +212,20 @@ _RECORDING_FRAME: Mapping[str, Columns] = {_FRAME: (*_MODEL, *_OF_RECORDING, *_M
 _SELECTED = ("eid", "fiber_idx", "subject", "target_NM", "brain_region")
 _VECTORS: Mapping[str, Columns] = {"response_matrix": None, "recordings": _SELECTED}
 
+_CHECKS = {
+    "sensitivity": (
+        TableCheck(
+            "effects_robust",
+            "sensitivity",
+            "No effect of the task changes its sign, halves or doubles under another choice of the analysis.",
+            judge_effects,
+        ),
+    )
+}
+
 RESPONSE_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
     {
-        name: Analysis(reads, RESULTS[name], sections, run, stage)
+        name: Analysis(reads, RESULTS[name], sections, run, stage, checks=_CHECKS.get(name, ()))
         for name, reads, sections, run, stage in (
             (
                 _FRAME,
@@ -237,6 +253,17 @@ RESPONSE_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
             ("response_similarity", _VECTORS, ("vectors",), _response_similarity, "responses"),
             ("target_decoding", _VECTORS, ("vectors", "analyses"), _target_decoding, "responses"),
             ("task_lmm", {_FRAME: _MODEL}, ("analyses",), _task_lmm, "responses"),
+            (
+                "sensitivity",
+                {
+                    "responses": ("eid", "fiber_idx", "event", "trial", "response_early"),
+                    "trial_regressors": None,
+                    **dict.fromkeys(("sessions", "errors", "performance", "session_status", "labels")),
+                },
+                ("selection", "modelling", "analyses"),
+                _sensitivity,
+                "responses",
+            ),
             ("response_anova", {_FRAME: _MODEL}, (), _response_anova, "responses"),
             ("contrast_coding", {_FRAME: _MODEL}, ("analyses",), _contrast_coding, "responses"),
             ("model_families", {_FRAME: (*_MODEL, *_MOVEMENT)}, ("analyses",), _model_families, "responses"),

@@ -171,6 +171,25 @@ COLLECTED: Mapping[str, tuple[TableSchema, Callable[[SessionFile], pd.DataFrame]
 )
 """Collected tables: their schema, and how their rows are read from a session file."""
 
+OUTPUT_OF: Mapping[str, str] = MappingProxyType(
+    {
+        "errors": "session_errors",
+        "qc_photometry": "photometry_qc",
+        "performance": "task_performance",
+        "trials": "trials",
+        "trial_timing": "trial_regressors",
+        "trial_regressors": "trial_regressors",
+        "responses": "response_magnitudes",
+        "response_matrix": "response_vector",
+        "condition_traces": "condition_traces",
+        "encoding_fits": "encoding_model",
+        "encoding_kernels": "encoding_model",
+        "encoding_delta_r2": "encoding_model",
+        "video": "video_qc",
+    }
+)
+"""The session output that each collected table gathers."""
+
 
 def collect(root: Root, name: str) -> Collected:
     """Return a collected table brought up to date with the session files.

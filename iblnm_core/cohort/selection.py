@@ -1,6 +1,6 @@
 """Which sessions and recordings of the catalogue analyses use: the one place that chooses, and accounts for it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
@@ -48,6 +48,10 @@ FIBER_LISTS = ("brain_region", "hemisphere", "target_NM")
 
 DuplicateRule = Literal["resolved", "kept", "reference"]
 _Mask = npt.NDArray[np.bool_]
+_RANKS = ("bad", "n_trials", "session_length", "start_time", "eid")
+"""By what one of several sessions of a day is preferred, in order."""
+
+_ASCENDING = {"bad": True, "n_trials": False, "session_length": False, "start_time": True, "eid": True}
 _ERROR_NAMES = {
     name for name, kind in vars(error_classes).items() if isinstance(kind, type) and SessionError in kind.__mro__[1:]
 }
@@ -128,11 +132,18 @@ class Selected:
     account : DataFrame
         One row per filter that was on, in order: `filter`, sessions that it `removes_alone` of the whole catalogue,
         sessions `removed_in_order` after the filters before it, and those `left`.
+    passes : DataFrame of bool
+        Whether each session of the catalogue (index, by id) passes each filter (columns, in the order of the account).
+    gave_way : DataFrame
+        One row per session (index, by id) to which another one of its subject and day is preferred: `kept`, the id of that
+        one, `decided_by`, the first criterion in which the two differ, and in it `value` and `value_kept`.
     """
 
     sessions: pd.DataFrame
     recordings: pd.DataFrame
     account: pd.DataFrame
+    passes: pd.DataFrame
+    gave_way: pd.DataFrame
 
 
 def select(
@@ -172,18 +183,23 @@ def select(
     sound = _soundness_masks(catalogue, errors, selection, statuses, excluded)
     behaviour = _behaviour_masks(catalogue, selection, performance)
     masks = {**structural, **_optional_masks(catalogue, selection), **sound, **behaviour}
+    discarded = pd.DataFrame(columns=["kept", "decided_by", "value", "value_kept"])
     if selection.duplicates == "resolved":
         eligible = catalogue[_all_of(structural, len(catalogue))]
         unsound = set(catalogue["eid"][~_all_of(sound, len(catalogue))])
-        discarded = resolve_duplicates(eligible, unsound, _trial_counts(catalogue, performance))
+        discarded = _gave_way(eligible, unsound, _RANKS, _trial_counts(catalogue, performance))
         masks["duplicates"] = ~_is_in(catalogue["eid"], discarded.index)
     elif selection.duplicates == "reference":
-        bad = _is_in(catalogue["eid"], _sessions_with(errors, REFERENCE_DISQUALIFIERS))
-        discarded = _giving_way(catalogue.assign(bad=bad).sort_values(["bad", "eid"]))
+        bad = set(_rows_of_types(errors, REFERENCE_DISQUALIFIERS)["eid"])
+        discarded = _gave_way(catalogue, bad, ("bad", "eid"))
         masks["duplicates"] = ~_is_in(catalogue["eid"], discarded.index) & catalogue["day_n"].notna().to_numpy()
     sessions = catalogue[_all_of(masks, len(catalogue))].reset_index(drop=True)
     return Selected(
-        sessions, _recordings(sessions, selection.targets, excluded or set()), _account(masks, len(catalogue))
+        sessions,
+        _recordings(sessions, selection.targets, excluded or set()),
+        _account(masks, len(catalogue)),
+        pd.DataFrame(masks, index=pd.Index(catalogue["eid"], name="eid")),
+        discarded,
     )
 
 
@@ -215,19 +231,29 @@ def resolve_duplicates(catalogue: pd.DataFrame, bad: Collection[str], n_trials: 
         Id of the session that is kept, by the id of the one discarded for it. Of sessions that are equally good, the one
         with more trials wins, then the longer, then the earlier, then the first by id; unknown loses against known.
     """
+    return _gave_way(catalogue, bad, _RANKS, n_trials)["kept"]
+
+
+def _gave_way(
+    catalogue: pd.DataFrame, bad: Collection[str], criteria: Sequence[str], n_trials: pd.Series | None = None
+) -> pd.DataFrame:
+    """Return the sessions that give way to the best of their subject and day, with what decided: `Selected.gave_way`."""
     trials = np.nan if n_trials is None else catalogue["eid"].map(n_trials)
     candidates = catalogue.assign(bad=_is_in(catalogue["eid"], bad), n_trials=trials)
-    order = {"bad": True, "n_trials": False, "session_length": False, "start_time": True, "eid": True}
-    return _giving_way(candidates.sort_values(list(order), ascending=list(order.values())))
-
-
-def _giving_way(ranked: pd.DataFrame) -> pd.Series:
-    """Return, by id, which session the others of its subject and day give way to; the best come first."""
+    names = list(criteria)
+    ranked = candidates.sort_values(names, ascending=[_ASCENDING[name] for name in names], ignore_index=True)
     best = ranked.groupby(["subject", "day_n"])["eid"].transform("first")
     # without a day there is no duplicate
-    behind = best.notna() & (best != ranked["eid"])
-    kept = pd.Series(best[behind].to_numpy(), index=pd.Index(ranked["eid"][behind], name="eid"), name="kept")
-    return kept.sort_index()
+    behind = np.flatnonzero(best.notna() & (best != ranked["eid"]))
+    kept = pd.Index(ranked["eid"]).get_indexer(best.to_numpy()[behind])
+    decided, own, theirs = (np.empty(len(behind), dtype=object) for _ in range(3))
+    for name in reversed(names):
+        values = ranked[name].to_numpy(object)
+        differ = (values[behind] != values[kept]) & ~(pd.isna(values[behind]) & pd.isna(values[kept]))
+        decided[differ], own[differ], theirs[differ] = name, values[behind][differ], values[kept][differ]
+    eids = ranked["eid"].to_numpy(object)
+    found = {"kept": eids[kept], "decided_by": decided, "value": own, "value_kept": theirs}
+    return pd.DataFrame(found, index=pd.Index(eids[behind], name="eid")).sort_index()
 
 
 def _structural_masks(catalogue: pd.DataFrame, selection: Selection) -> dict[str, _Mask]:
@@ -272,8 +298,7 @@ def _soundness_masks(
         n_sound = sound.groupby("eid")["asset"].nunique()
         masks["processed"] = _is_in(catalogue["eid"], n_sound.index[n_sound == len(required)])
     if selection.blockers:
-        counting = errors[_is_in(errors["stage"], selection.blocking_stages)]
-        masks["blockers"] = ~_is_in(catalogue["eid"], _sessions_with(counting, selection.blockers))
+        masks["blockers"] = ~_is_in(catalogue["eid"], set(blocking_errors(errors, selection)["eid"]))
     if excluded is not None and selection.excluded_labels:
         labelled = catalogue["eid"].isin({eid for eid, _ in excluded})
         masks["labels"] = ~labelled.to_numpy(dtype=bool)
@@ -316,9 +341,20 @@ def _all_of(masks: Mapping[str, _Mask], n_sessions: int) -> _Mask:
     return passes
 
 
-def _sessions_with(errors: pd.DataFrame, error_types: Collection[str]) -> set[str]:
-    families = zip(errors["eid"], errors["error_family"], strict=True)
-    return {eid for eid, names in families if not set(error_types).isdisjoint(names.split())}
+def blocking_errors(errors: pd.DataFrame, selection: Selection) -> pd.DataFrame:
+    """Return the rows of the `errors` table for which the filter on blockers removes sessions.
+
+    Parameters
+    ----------
+    errors : DataFrame
+    selection : Selection
+    """
+    return _rows_of_types(errors[_is_in(errors["stage"], selection.blocking_stages)], selection.blockers)
+
+
+def _rows_of_types(errors: pd.DataFrame, error_types: Collection[str]) -> pd.DataFrame:
+    wanted = set(error_types)
+    return errors[np.array([not wanted.isdisjoint(names.split()) for names in errors["error_family"]], dtype=bool)]
 
 
 def _trial_counts(catalogue: pd.DataFrame, performance: pd.DataFrame | None) -> pd.Series | None:

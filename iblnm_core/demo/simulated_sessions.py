@@ -6,14 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from iblnm_core.cohort.selection import Selection
 from iblnm_core.parameters import EncodingParameters
 from iblnm_core.schemas import (
     ENCODING_DELTA_R2,
     ENCODING_FITS,
     ENCODING_KERNELS,
     ERRORS,
+    LABELS,
     PERFORMANCE,
     QC_PHOTOMETRY,
+    SESSION_STATUS,
     SESSIONS,
     TRIAL_TIMING,
     TRIALS,
@@ -52,7 +55,8 @@ def simulate_session_tables(
     Returns
     -------
     dict of str to DataFrame
-        sessions, performance, errors, qc_photometry, encoding_fits, encoding_kernels, encoding_delta_r2.
+        sessions, performance, errors, session_status, labels (none), qc_photometry, encoding_fits, encoding_kernels,
+        encoding_delta_r2.
     """
     # a stream of its own: ids are not those that `simulate_tables` drew from the same seed
     random = np.random.default_rng([seed, 1])
@@ -61,6 +65,8 @@ def simulate_session_tables(
         "sessions": sessions,
         "performance": _performance(random, sessions),
         "errors": _errors(sessions.loc[random.random(len(sessions)) < failing_share, "eid"]),
+        "session_status": _standing(sessions),
+        "labels": _rows(LABELS, 0),
         "qc_photometry": _quality(random, recordings, failing_share),
         **_encoding(random, recordings),
     }
@@ -101,15 +107,16 @@ def _rows(schema: TableSchema, n_rows: int, /, **columns: object) -> pd.DataFram
 
 def _sessions(random: np.random.Generator, recordings: pd.DataFrame, training_sessions: int) -> pd.DataFrame:
     """Return a row per session: training, then those recorded; the last fifth of these are of the rig for electrophysiology."""
-    of_eid = recordings.groupby("eid", sort=True).agg({"subject": "first", "target_NM": list})
-    rows: list[tuple[str, str, str, int, list[str]]] = []
+    of_eid = recordings.groupby("eid", sort=True).agg({"subject": "first", "target_NM": list, "hemisphere": list})
+    rows: list[tuple[str, str, str, int, list[str], list[str]]] = []
     for subject, own in of_eid.groupby("subject", sort=True):
         before = [str(uuid.UUID(bytes=random.bytes(16))) for _ in range(training_sessions)]
         n_biased = len(own) - len(own) // 5
         types = ["training"] * training_sessions + ["biased"] * n_biased + ["ephys"] * (len(own) - n_biased)
         targets = [own["target_NM"].iloc[0]] * training_sessions + own["target_NM"].tolist()
-        in_order = enumerate(zip([*before, *own.index], types, targets, strict=True))
-        rows += [(eid, str(subject), name, day, of_fibers) for day, (eid, name, of_fibers) in in_order]
+        sides = [own["hemisphere"].iloc[0]] * training_sessions + own["hemisphere"].tolist()
+        in_order = enumerate(zip([*before, *own.index], types, targets, sides, strict=True))
+        rows += [(eid, str(subject), name, day, of_fibers, at) for day, (eid, name, of_fibers, at) in in_order]
     return _rows(
         SESSIONS,
         len(rows),
@@ -121,11 +128,20 @@ def _sessions(random: np.random.Generator, recordings: pd.DataFrame, training_se
         session_n=[row[3] + 1.0 for row in rows],
         session_length=3600.0,
         number=1,
-        target_NM=pd.Series([np.array(of, dtype=object) for *_, of in rows]),
-        brain_region=pd.Series([np.array([name.split("-")[0] for name in of], dtype=object) for *_, of in rows]),
-        hemisphere=pd.Series([np.array(["l"] * len(of), dtype=object) for *_, of in rows]),
+        target_NM=pd.Series([np.array(of, dtype=object) for *_, of, _ in rows]),
+        brain_region=pd.Series([np.array([name.split("-")[0] for name in of], dtype=object) for *_, of, _ in rows]),
+        hemisphere=pd.Series([np.array(at, dtype=object) for *_, at in rows]),
         datasets=pd.Series([np.array([SIGNAL], dtype=object)] * len(rows)),
     )
+
+
+def _standing(sessions: pd.DataFrame) -> pd.DataFrame:
+    """Return that every session has what analyses need."""
+    outputs = Selection().required_outputs
+    rows = sessions.loc[sessions.index.repeat(len(outputs))]
+    of_session = {"eid": rows["eid"].to_numpy(), "subject": rows["subject"].to_numpy()}
+    date = rows["start_time"].str.slice(stop=10).to_numpy()
+    return _rows(SESSION_STATUS, len(rows), asset=list(outputs) * len(sessions), **of_session, date=date, state="ok")
 
 
 def _performance(random: np.random.Generator, sessions: pd.DataFrame) -> pd.DataFrame:
@@ -210,7 +226,7 @@ def _encoding(random: np.random.Generator, recordings: pd.DataFrame) -> dict[str
             r2_in=random.uniform(0.1, 0.4, n_rows),
             r2_cv=random.uniform(0.0, 0.3, n_rows),
             n_rows=36_000,
-            n_features=len(kernels) // n_rows,
+            n_features=len(terms) * len(LAGS_S),
         ),
         "encoding_kernels": kernels.assign(coef=random.normal(size=len(kernels)))[ENCODING_KERNELS.column_names],
         "encoding_delta_r2": shares.assign(delta_r2=random.gamma(1.0, 0.01, len(shares)), status="ok")[

@@ -14,6 +14,8 @@ from iblnm_core.figures.photometry_qc import PHOTOMETRY_QC
 from iblnm_core.figures.response_models import MODEL_FAMILIES
 from iblnm_core.figures.response_vectors import VECTOR_FAMILIES
 from iblnm_core.figures.responses import RESPONSE_FAMILIES
+from iblnm_core.figures.rig_watch import RIG_WATCH
+from iblnm_core.figures.sensitivity import SENSITIVITY
 from iblnm_core.figures.session_models import SESSION_MODEL_FAMILIES
 from iblnm_core.figures.task_encoding import ENCODING_FAMILIES
 from iblnm_core.figures.task_performance import TASK_PERFORMANCE
@@ -26,11 +28,13 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             DATASET_OVERVIEW,
             FIBRE_LOCATIONS,
             PHOTOMETRY_QC,
+            RIG_WATCH,
             TASK_PERFORMANCE,
             LEARNING_CURVES,
             EXAMPLE_SESSION,
             *RESPONSE_FAMILIES,
             *MODEL_FAMILIES,
+            SENSITIVITY,
             *NESTED_MODEL_FAMILIES,
             *SESSION_MODEL_FAMILIES,
             VARIANCE_COMPONENTS,

@@ -17,8 +17,12 @@ from iblnm_core.analyses.task_lmm import RandomEffects, TaskModels, fit_task_mod
 from iblnm_core.cohort.collect import COLLECTED, collected_rows
 from iblnm_core.errors import MissingPrerequisite, UnknownOption
 from iblnm_core.root import Root
+from iblnm_core.schemas import LABELS, SESSION_STATUS
+from iblnm_core.storage.tables import read_table
 
 _KEY = ["eid", "fiber_idx"]
+_STANDING = {schema.name: schema for schema in (LABELS, SESSION_STATUS)}
+"""Tables about recordings and sessions that no session file holds and no analysis makes."""
 
 
 class RecordingAnalyses:
@@ -219,6 +223,8 @@ class RecordingAnalyses:
         if name not in self._made:
             if name in COLLECTED:
                 self._made[name] = self._of_these(collected_rows(self._root(), name))
+            elif name in _STANDING:
+                self._made[name] = self._of_these(read_table(self._root().path, _STANDING[name]))
             else:
                 self.analyse(next(n for n, a in ANALYSES.items() if name in {schema.name for schema in a.tables}))
         return self._made[name]

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from iblnm_core import __version__
+from iblnm_core.cohort.account import FILTER_WORDS, FIXED, verdicts_of
 from iblnm_core.figures.drawing import FOLDER as FIGURES
 from iblnm_core.figures.drawing import stored_family
 from iblnm_core.figures.pixels import few_colours, narrowed
@@ -20,6 +21,7 @@ from iblnm_core.reports.model_tables import statistics_tables
 from iblnm_core.reports.pictures import data_address
 from iblnm_core.reports.session_tables import flat, parameters_version
 from iblnm_core.reports.texts import as_title, clean, counted, listed, number, percent
+from iblnm_core.reports.why_sections import cohort_section
 from iblnm_core.root import Root
 from iblnm_core.verdict_words import words_for
 
@@ -44,25 +46,6 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Families of figures by section."""
-
-FILTER_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        "lists_parallel": "regions, sides and targets do not match one by one",
-        "session_types": "session type is not analysed",
-        "excluded_subjects": "subject is excluded from the project",
-        "excluded_eids": "signal is known to be ruined by an artefact",
-        "lab": "other laboratory",
-        "first_session_from": "subject began too early",
-        "minimum_session_length_s": "session is too short",
-        "processed": "an output that analyses need is not there or out of date",
-        "blockers": "a blocking check failed",
-        "targets": "no fibre in a target of the project",
-        "minimum_performance": "too few correct choices for its session type",
-        "required_contrasts": "contrasts are not exactly those of the task",
-        "duplicates": "another session of that mouse and day is used",
-    }
-)
-"""What each filter of a selection removes, in words."""
 
 PICTURE_BYTES = 6_500_000
 """All pictures of a page together; as addresses they are a third larger, and a page is at most 10 MB."""
@@ -111,6 +94,7 @@ def cohort_page(root: Root, cohort: Cohort, pages: frozenset[str]) -> CohortPage
             for anchor, title in (("behaviour", "Behaviour"), ("responses", "Responses"), ("models", "Models"))
         ),
         _exclusions(cohort, pages),
+        cohort_section(root, cohort.account, [name for names in FAMILIES.values() for name in names]),
         _provenance(root, cohort),
     )
     parameters = root.parameters.selection
@@ -128,9 +112,7 @@ def _flow(cohort: Cohort) -> Section:
     rows = [["all sessions of the catalogue", number(len(cohort.sessions)), "0", ""]]
     for _, row in cohort.chosen.account.iterrows():
         removed = int(row["removed_in_order"])
-        rows.append(
-            [FILTER_WORDS.get(row["filter"], row["filter"]), number(row["left"]), number(removed), row["filter"]]
-        )
+        rows.append([FILTER_WORDS[row["filter"]], number(row["left"]), number(removed), row["filter"]])
     caption = "Filters in their order; each removes what the ones above left."
     return Section(
         "flow",
@@ -263,21 +245,29 @@ def _extremes(cohort: Cohort, pages: frozenset[str]) -> tuple[TableView, ...]:
 
 def _exclusions(cohort: Cohort, pages: frozenset[str]) -> Section:
     about = cohort.sessions.set_index("eid")
+    verdicts = verdicts_of(cohort.account, list(cohort.excluded))
+    first = verdicts[~verdicts["passed"]].drop_duplicates("eid")
     rows = []
-    for eid, reason in cohort.excluded.items():
+    for verdict in first.to_dict("records"):
+        eid, name = verdict["eid"], verdict["filter"]
         session = about.loc[eid]
+        decided, found = f"filter {name}", verdict["found"]
+        # what a filter without a parameter needs is in the words of its reason
+        if verdict["decided_by"] != FIXED:
+            decided, found = f"{decided}, {verdict['decided_by']}", f"{found}; needed: {verdict['needed']}"
         cells = (
             Cell(clean(session["subject"]), link=_link(eid, pages)),
             Cell(clean(session["start_time"])[:10]),
             Cell(number(session["number"])),
-            Cell(FILTER_WORDS.get(reason, reason)),
-            Cell(f"filter {reason}"),
+            Cell(FILTER_WORDS[name]),
+            Cell(clean(found)),
+            Cell(decided),
         )
         rows.append(((str(session["subject"]), str(session["start_time"]), eid), Row(cells)))
     if not rows:
         return Section("exclusions", "Exclusions", ("No session of the catalogue is excluded.",))
-    caption = f"{counted(len(rows), 'session')} that analyses do not use, with the first reason; the filters decided, by the parameters of the root."
-    headers = ("Subject", "Date", "Number", "Reason", "Decided by")
+    caption = f"{counted(len(rows), 'session')} that analyses do not use, with the first filter that they fail and its parameter, if it has one"
+    headers = ("Subject", "Date", "Number", "Reason", "Found", "Decided by")
     view = TableView(caption, headers, tuple(row for _, row in sorted(rows, key=lambda pair: pair[0])))
     return Section("exclusions", "Exclusions", tables=(view,))
 

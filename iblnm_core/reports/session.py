@@ -20,6 +20,7 @@ from iblnm_core.reports.session_tables import (
     subject_section,
 )
 from iblnm_core.reports.texts import clean, counted, number, percent
+from iblnm_core.reports.why_sections import session_section
 from iblnm_core.root import Root
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def session_report(root: Root, stored: StoredSession) -> SessionReport:
             _behaviour(stored, theme, found),
             _wheel(stored, theme, found),
             subject_section(stored),
+            session_section(root, stored.eid),
             data_section(root, stored),
         )
         sections = within_limit(sections)

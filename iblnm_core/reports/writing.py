@@ -21,6 +21,7 @@ from iblnm_core.reports.reading import read_session
 from iblnm_core.reports.render import render_cohort, render_session
 from iblnm_core.reports.session import session_report
 from iblnm_core.reports.session_tables import parameters_version
+from iblnm_core.reports.why_sections import tables_counted
 from iblnm_core.root import Root
 from iblnm_core.schemas import TABLES, TRIALS
 from iblnm_core.storage.atomic import write_bytes
@@ -29,7 +30,7 @@ from iblnm_core.storage.tables import stored_table
 FOLDER = "reports"
 """Below the root."""
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 """Raised whenever what is on the report of the cohort changes."""
 
 _NOTES = "cohort.json"
@@ -136,9 +137,10 @@ def write_cohort_report(root: Root) -> WrittenReport:
 
 def _made_from(root: Root, pages: frozenset[str]) -> dict[str, Any]:
     """Return what the report of a cohort is made of: contents of tables and figures, pages that it links, parameters, code."""
-    schemas = (*TABLES_READ, TRIALS, *(TABLES[name] for name in STATISTICS_READ))
+    shown = [name for names in FAMILIES.values() for name in names]
+    schemas = (*TABLES_READ, TRIALS, *(TABLES[name] for name in (*STATISTICS_READ, *tables_counted(shown))))
     tables = {schema.name: stored_table(root.path, schema) for schema in schemas}
-    figures = {name: stored_family(root.path, name) for names in FAMILIES.values() for name in names}
+    figures = {name: stored_family(root.path, name) for name in shown}
     contents = {**tables, **{f"figures/{name}": family for name, family in figures.items()}}
     return {
         "contents": {name: None if found is None else found.content_hash for name, found in contents.items()},

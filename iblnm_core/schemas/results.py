@@ -12,6 +12,8 @@ from iblnm_core.schemas import (
     qc_overview,
     recording_models,
     response_curves,
+    rig_watch,
+    sensitivity,
     similarity,
     task_encoding,
 )
@@ -76,6 +78,7 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
             models.LMM_INTERACTIONS,
             _outcomes("task_lmm", "responses"),
         ),
+        "sensitivity": (sensitivity.SENSITIVITY, _outcomes("sensitivity", "responses")),
         "response_anova": (models.ANOVA, _outcomes("response_anova", "responses")),
         "contrast_coding": (models.CONTRAST_CODING, _outcomes("contrast_coding", "responses")),
         "model_families": (
@@ -190,6 +193,7 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
             qc_overview.QC_PCA_LOADINGS,
             _outcomes("qc_overview", "qc_overview"),
         ),
+        "rig_watch": (rig_watch.RIG_DRIFT, rig_watch.RIG_WEEKLY),
     }
 )
 """Tables of every analysis by its name: the main one first; the outcomes, where there are such, last."""

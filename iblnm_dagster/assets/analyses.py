@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from iblnm_core.analyses.analysis import TableCheck
 from iblnm_core.analyses.outcomes import OUTCOMES
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.running import run_analysis
@@ -44,6 +45,10 @@ def build_analysis(name: str) -> dg.AssetsDefinition:
             ).with_io_manager_key("table_io_manager")
             for schema in analysis.tables
         ],
+        check_specs=[
+            dg.AssetCheckSpec(check.name, asset=table_key(check.table), description=check.holds)
+            for check in analysis.checks
+        ],
     )
     def analysed(root: RootResource) -> Iterator[TableResult]:
         opened = root.open()
@@ -55,9 +60,26 @@ def build_analysis(name: str) -> dg.AssetsDefinition:
             metadata: dict[str, Any] = {**outcomes, "seconds": seconds}
             if table_name == analysis.tables[0].name:
                 metadata["preview"] = preview(opened.path, table)
-            yield table_result(table, **metadata)._replace(asset_key=table_key(table_name))
+            checks = [_judged(opened.path, table, check) for check in analysis.checks if check.table == table_name]
+            yield table_result(table, *checks, **metadata)._replace(asset_key=table_key(table_name))
 
     return analysed
+
+
+def _judged(folder: Path, table: Table | StoredTable, check: TableCheck) -> dg.AssetCheckResult:
+    """Return what a check of a table found."""
+    rows = table.rows.to_pandas() if isinstance(table, Table) else read_table(folder, table.schema)
+    found = check.judge(rows)
+    return dg.AssetCheckResult(
+        check_name=check.name,
+        asset_key=table_key(check.table),
+        passed=found.passed,
+        severity=dg.AssetCheckSeverity.ERROR if found.severe else dg.AssetCheckSeverity.WARN,
+        metadata={
+            "findings": len(found.words),
+            "words": dg.MetadataValue.md("\n".join(f"* {text}" for text in found.words)),
+        },
+    )
 
 
 def _outcome_counts(folder: Path, table: Table | StoredTable) -> dict[str, int]:

@@ -5,30 +5,13 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
-from iblnm_core.cohort.collect import COLLECTED, collect, stage_errors
+from iblnm_core.cohort.collect import COLLECTED, OUTPUT_OF, collect, stage_errors
 from iblnm_core.schemas import SESSION_STATUS, STAGE_LOGS
 from iblnm_core.storage.tables import make_table
 from iblnm_dagster.assets.stored import TableResult, column_schema, table_asset, table_result
 from iblnm_dagster.resources import RootResource
 
 _SHOWN_IDS = 20
-
-MADE_FROM = {
-    "errors": "session_errors",
-    "qc_photometry": "photometry_qc",
-    "performance": "task_performance",
-    "trials": "trials",
-    "trial_timing": "trial_regressors",
-    "trial_regressors": "trial_regressors",
-    "responses": "response_magnitudes",
-    "response_matrix": "response_vector",
-    "condition_traces": "condition_traces",
-    "encoding_fits": "encoding_model",
-    "encoding_kernels": "encoding_model",
-    "encoding_delta_r2": "encoding_model",
-    "video": "video_qc",
-}
-"""The session output that each collected table gathers."""
 
 
 def build_collected_table(name: str) -> dg.AssetsDefinition:
@@ -39,7 +22,7 @@ def build_collected_table(name: str) -> dg.AssetsDefinition:
         schema,
         "tables",
         prefix="tables",
-        deps=[MADE_FROM[name]],
+        deps=[OUTPUT_OF[name]],
         checks={f"{name}_complete": "Every session file could be read."},
     )
     def collected(root: RootResource) -> Iterator[TableResult]:

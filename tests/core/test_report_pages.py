@@ -87,7 +87,7 @@ def test_pages_of_all_kinds_of_sessions_are_valid_accessible_and_need_nothing_el
         headings = [text_of(heading) for heading in tree.iter("h2")]
         assert headings == [
             *("Checks", "Signals", "Photometry quality", "Responses", "Behaviour", "Wheel"),
-            *("Subject and session", "Data and provenance"),
+            *("Subject and session", "In analyses", "Data and provenance"),
         ]
 
 

@@ -9,6 +9,7 @@ from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.response_analyses import RESPONSE_ANALYSES
 from iblnm_core.analyses.running import results_of, run_analysis, upstream_analyses
 from iblnm_core.cohort_parameters import AnalysisParameters, ModellingParameters
+from iblnm_core.demo.simulated_sessions import simulate_session_tables
 from iblnm_core.demo.simulated_tables import CohortTables, simulate_tables, trace_table, vector_table
 from iblnm_core.errors import MissingPrerequisite
 from iblnm_core.parameters import PRESETS, Parameters
@@ -29,6 +30,11 @@ def cohort():
     return tables._replace(recordings=tables.recordings[tables.recordings["target_NM"].isin(TARGETS)])
 
 
+def sessions_of(cohort):
+    """What the cohort is selected from."""
+    return simulate_session_tables(cohort.recordings.reset_index(drop=True), training_sessions=0, failing_share=0.0)
+
+
 def analyse(cohort, parameters=PARAMETERS):
     """Run all analyses, each on the tables that those before it made; results by table name."""
     tables = {
@@ -37,6 +43,7 @@ def analyse(cohort, parameters=PARAMETERS):
         "recordings": cohort.recordings,
         "response_matrix": vector_table(cohort, "all"),
         "condition_traces": trace_table(cohort.recordings),
+        **sessions_of(cohort),
     }
     for analysis in RESPONSE_ANALYSES.values():
         read = {name: tables[name] if c is None else tables[name][list(c)] for name, c in analysis.reads.items()}
@@ -194,6 +201,7 @@ def folder(tmp_path, cohort):
         (RECORDINGS, cohort.recordings),
         (RESPONSE_MATRIX, vector_table(cohort, "all")),
         (CONDITION_TRACES, trace_table(cohort.recordings)),
+        *((TABLES[name], rows) for name, rows in sessions_of(cohort).items()),
     ):
         write_table(tmp_path, make_table(schema, rows))
     return tmp_path
@@ -219,10 +227,10 @@ def test_stored_results_are_returned_until_something_changes(folder, cohort):
     # other trials: the frame, and what is made from it, but not the vectors
     wider = Parameters(modelling=ModellingParameters(blocks="unbiased"), analyses=PARAMETERS.analyses)
     of_frame = {name for name, analysis in RESPONSE_ANALYSES.items() if "modelling_frame" in analysis.reads}
-    assert run(folder, wider) == {"modelling_frame", "variance_components", *of_frame}
-    # one recording less
+    assert run(folder, wider) == {"modelling_frame", "sensitivity", "variance_components", *of_frame}
+    # one recording less; sensitivity makes selections of its own
     write_table(folder, make_table(RECORDINGS, cohort.recordings.iloc[:-1]))
-    assert run(folder, wider) == set(RESPONSE_ANALYSES)
+    assert run(folder, wider) == set(RESPONSE_ANALYSES) - {"sensitivity"}
     # another order of the same rows is nothing new
     write_table(folder, make_table(RESPONSES, cohort.responses.iloc[::-1]))
     assert run(folder, wider) == set()
