@@ -32,7 +32,6 @@ from iblnm_core.viewer.stored import SessionView
 BEFORE_S, AFTER_S = 2.0, 4.0
 """What is seen around a trial that is chosen, s."""
 
-_REDRAW_AFTER_MS = 10
 _RESTED_AFTER_MS = 200
 
 KEYS: Mapping[str, tuple[str, Callable[["SessionPage"], None] | None]] = MappingProxyType(
@@ -201,8 +200,8 @@ class SessionPage:
 
     def _transform(self, **changes: Any) -> None:
         """Draw the responses otherwise."""
-        self._set(**changes)
         with hold():
+            self._set(**changes)
             for responses in self._seen_responses():
                 responses.update(self.state)
 
@@ -211,11 +210,11 @@ class SessionPage:
         return [responses for responses in shown if responses is not None]
 
     def _moved(self, _name: str, _old: Any, _new: Any) -> None:
-        """Draw a little later: a hand that moves changes both ends many times."""
+        """Draw once both ends are known: each comes as a change of its own."""
         document = self.x_range.document
         if not self._waiting and document is not None:
             self._waiting = True
-            document.add_timeout_callback(self._redraw_seen, _REDRAW_AFTER_MS)
+            document.add_next_tick_callback(self._redraw_seen)
 
     def _redraw_seen(self) -> None:
         self._waiting = False

@@ -93,7 +93,9 @@ class ResponseFigures:
         self._responses = responses
         # of what was recorded, whatever is hidden or taken away
         spread = float(np.nanstd(responses.values)) if np.isfinite(responses.values).any() else 1.0
-        self.mapper.update(low=-3 * spread, high=3 * spread)
+        # halves of z: the labels of a scale that hardly changes are not laid out anew
+        limit = np.ceil(6 * spread) / 2
+        self.mapper.update(low=-limit, high=limit)
         self.update(state)
 
     def update(self, state: ViewState) -> None:
@@ -153,6 +155,7 @@ class _EventPanel:
             "image", source=self._strip, x=start - 3.3 * _STRIP_S, y=0, dw=3 * _STRIP_S, dh="n", color_mapper=codes
         )
         self._codes: NDArray[np.float32] = np.zeros((0, 3), np.float32)
+        self._sent = self._codes
         self._boundary = Span(location=0, dimension="width", line_color=_DARK, visible=False)
         self._marked = BoxAnnotation(fill_alpha=0, line_color=_DARK, line_width=2, visible=False)
         for annotation in (self._boundary, self._marked):
@@ -235,7 +238,9 @@ class _EventPanel:
     def mark(self, seen: NDArray[np.bool_], row: int | None) -> None:
         codes = self._codes.copy()
         codes[seen, 0] = 3
-        self._strip.data = {"image": [codes], "n": [len(codes)]}
+        if not np.array_equal(codes, self._sent):
+            self._sent = codes
+            self._strip.data = {"image": [codes], "n": [len(codes)]}
         if row is None:
             self._marked.visible = False
         else:

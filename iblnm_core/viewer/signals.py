@@ -13,8 +13,8 @@ from iblnm_core.figures.theme import Theme, event_label
 from iblnm_core.viewer.ordering import outcomes
 from iblnm_core.viewer.traces import Trace, between, thinned
 
-POINTS = 3_200
-"""Points of a line at most: two for every pixel of a wide screen, four where there are gaps."""
+POINTS = 2_400
+"""Points of a line at most: two for every pixel of a wide screen."""
 
 MOST_LINES = 60
 """Lines at events are drawn when no more events than this are seen: more of them would hide the signal."""
@@ -61,7 +61,7 @@ class TraceFigure:
             self.figure.add_layout(Span(location=0, dimension="width", line_color="#404040", line_dash="dashed"))
         for name, source in self.sources.items():
             named = {"legend_label": name} if len(colours) > 1 else {}
-            self.figure.line("time", "value", source=source, line_color=colours[name], line_width=1.2, **named)
+            self.figure.line("time", "value", source=source, line_color=colours[name], line_width=1, **named)
         if len(colours) > 1:
             legend = self.figure.legend[0]
             self.figure.add_layout(legend, "right")
@@ -149,12 +149,12 @@ class EventStrip:
         self._times = {event: trials[event].to_numpy(np.float64) for event in self.events}
         for row, event in enumerate(self.events):
             known = np.isfinite(self._times[event])
-            source = ColumnDataSource(_described(trials[known], self._times[event][known], row))
-            ticks = self.figure.scatter(
-                "time", "row", source=source, marker="dash", angle=np.pi / 2, size=14, line_color=theme.events[event]
-            )
+            source = ColumnDataSource(_ticks(trials[known], self._times[event][known], row))
+            ticks = self.figure.line("time", "row", source=source, line_color=theme.events[event], line_width=1)
             tips = [("trial", "@trial"), ("time", "@time{0.00} s"), ("contrast", "@contrast"), ("side", "@side")]
-            self.figure.add_tools(HoverTool(renderers=[ticks], tooltips=[*tips, ("outcome", "@outcome")]))
+            self.figure.add_tools(
+                HoverTool(renderers=[ticks], line_policy="nearest", tooltips=[*tips, ("outcome", "@outcome")])
+            )
             self.figure.hover.visible = False
 
     def lines(self, start_s: float, end_s: float, *, shown: bool) -> dict[str, list[Any]]:
@@ -166,6 +166,13 @@ class EventStrip:
             found["colour"] += [self._theme.events[event]] * len(seen)
             found["dash"] += [_DASHES[self._theme.event_styles[event]]] * len(seen)
         return found if len(found["time"]) < MOST_LINES else {"time": [], "colour": [], "dash": []}
+
+
+def _ticks(trials: pd.DataFrame, times: np.ndarray, row: int) -> dict[str, Any]:
+    """Return one broken line that is a tick for every trial: drawn at once, a tenth of what so many marks cost."""
+    words = _described(trials, times, row)
+    ends = np.tile([row - 0.35, row + 0.35, np.nan], len(trials))
+    return {**{name: np.repeat(np.asarray(column), 3) for name, column in words.items()}, "row": ends}
 
 
 def _described(trials: pd.DataFrame, times: np.ndarray, row: int) -> dict[str, Any]:
