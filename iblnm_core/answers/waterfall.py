@@ -11,11 +11,12 @@ from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.running import upstream_analyses
 from iblnm_core.answers.ground import MAKER, Counts, Ground, uses_selection
 from iblnm_core.answers.model import Part, part
-from iblnm_core.cohort.account import FILTER_WORDS, stored_or_empty
+from iblnm_core.cohort.account import FILTER_WORDS
 from iblnm_core.cohort.collect import OUTPUT_OF
 from iblnm_core.figures.drawing import FamilyFiles
 from iblnm_core.reports.texts import UNKNOWN, counted, number
 from iblnm_core.schemas import RECORDINGS, SELECTION, TABLES
+from iblnm_core.storage.tables import stored_or_empty
 
 HEADERS = ("Step", "Mice", "Sessions", "Recordings", "Rows", "What becomes of them")
 
@@ -129,7 +130,7 @@ def outcomes_of(ground: Ground, analysis: str) -> pd.DataFrame:
     schema = ANALYSES[analysis].tables[-1]
     if not schema.name.endswith(OUTCOMES):
         return pd.DataFrame(columns=["analysis", "target_NM", "event", "variable", "status", "detail"])
-    rows = stored_or_empty(ground.root, schema)
+    rows = stored_or_empty(ground.root.path, schema)
     return rows.assign(detail=rows["detail"].fillna(""), variable=rows["variable"].fillna(""))
 
 

@@ -12,8 +12,7 @@ import pandas as pd
 from iblnm_core.cohort.selection import FIBER_LISTS, Selected, Selection, blocking_errors, select
 from iblnm_core.root import Root
 from iblnm_core.schemas import ERRORS, LABELS, PERFORMANCE, SESSION_STATUS, SESSIONS
-from iblnm_core.storage.tables import read_table
-from iblnm_core.table_schema import TableSchema
+from iblnm_core.storage.tables import stored_or_empty
 
 FILTER_WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -106,7 +105,7 @@ def read_account(root: Root) -> Account:
     CorruptArtifact
     """
     sessions, errors, statuses, performance, labels = (
-        stored_or_empty(root, schema) for schema in (SESSIONS, ERRORS, SESSION_STATUS, PERFORMANCE, LABELS)
+        stored_or_empty(root.path, schema) for schema in (SESSIONS, ERRORS, SESSION_STATUS, PERFORMANCE, LABELS)
     )
     return account_of(
         Selection.of(root.parameters.selection), sessions, errors, statuses, performance=performance, labels=labels
@@ -132,25 +131,6 @@ def account_of(
     """
     chosen = select(sessions, errors, selection, performance, statuses, labels)
     return Account(selection, sessions, errors, statuses, performance, labels, chosen)
-
-
-def stored_or_empty(root: Root, schema: TableSchema) -> pd.DataFrame:
-    """Return a stored table; one without rows when it is not there.
-
-    Parameters
-    ----------
-    root : Root
-    schema : TableSchema
-
-    Raises
-    ------
-    CorruptArtifact
-    """
-    try:
-        return read_table(root.path, schema)
-    except FileNotFoundError:
-        empty: pd.DataFrame = schema.arrow().empty_table().to_pandas()
-        return empty
 
 
 VERDICT_COLUMNS = ("eid", "filter", "passed", "found", "needed", "decided_by")

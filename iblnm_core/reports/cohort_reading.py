@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iblnm_core.cohort.account import Account, read_account, stored_or_empty
+from iblnm_core.cohort.account import Account, read_account
 from iblnm_core.cohort.blocking import blocks
 from iblnm_core.cohort.selection import Selected
 from iblnm_core.reports.judging import sound_sessions
 from iblnm_core.root import Root
 from iblnm_core.schemas import ERRORS, LABELS, PERFORMANCE, QC_PHOTOMETRY, SESSION_STATUS, SESSIONS, TRIALS
-from iblnm_core.storage.tables import read_table, stored_table
+from iblnm_core.storage.tables import read_table, stored_or_empty, stored_table
 
 TABLES_READ = (SESSIONS, ERRORS, SESSION_STATUS, PERFORMANCE, QC_PHOTOMETRY, LABELS)
 """Tables that the page is made of, beside the figures."""
@@ -77,7 +77,7 @@ def read_cohort(root: Root) -> Cohort:
         account.sessions,
         account.errors,
         account.performance,
-        stored_or_empty(root, QC_PHOTOMETRY),
+        stored_or_empty(root.path, QC_PHOTOMETRY),
         account,
         account.first_failing,
         _trial_counts(root),

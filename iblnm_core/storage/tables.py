@@ -232,6 +232,21 @@ def read_table(folder: Path, schema: TableSchema, columns: list[str] | None = No
     return frame
 
 
+def stored_or_empty(folder: Path, schema: TableSchema) -> pd.DataFrame:
+    """Read a table; one that was never written has all its columns and no rows.
+
+    Raises
+    ------
+    CorruptArtifact
+        When it cannot be read.
+    """
+    try:
+        return read_table(folder, schema)
+    except FileNotFoundError:
+        empty: pd.DataFrame = schema.arrow().empty_table().to_pandas()
+        return empty
+
+
 def first_rows(folder: Path, table: Table | StoredTable, n_rows: int) -> "pa.Table":
     """Return the first rows of a table, whether it is stored already or not.
 

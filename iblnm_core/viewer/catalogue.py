@@ -11,7 +11,7 @@ import pandas as pd
 from iblnm_core.reports.judging import sound_sessions
 from iblnm_core.root import Root
 from iblnm_core.schemas import ERRORS, LABELS, PERFORMANCE, SESSION_STATUS, SESSIONS
-from iblnm_core.storage.tables import read_table
+from iblnm_core.storage.tables import stored_or_empty
 from iblnm_core.table_schema import TableSchema
 
 COLUMNS: Mapping[str, str] = {
@@ -119,7 +119,7 @@ class Catalogue:
         """
         stamps = tuple(_stamp(self._root, schema) for schema in _READ)
         if stamps != self._stamps:
-            self._sessions = _listed(*(_table(self._root, schema) for schema in _READ))
+            self._sessions = _listed(*(stored_or_empty(self._root.path, schema) for schema in _READ))
             self._stamps = stamps
         return self._sessions
 
@@ -146,14 +146,6 @@ def _stamp(root: Root, schema: TableSchema) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_mtime_ns, status.st_ino
-
-
-def _table(root: Root, schema: TableSchema) -> pd.DataFrame:
-    try:
-        return read_table(root.path, schema)
-    except FileNotFoundError:
-        empty: pd.DataFrame = schema.arrow().empty_table().to_pandas()
-        return empty
 
 
 def _listed(
