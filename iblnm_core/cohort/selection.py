@@ -248,8 +248,10 @@ def _gave_way(
     kept = pd.Index(ranked["eid"]).get_indexer(best.to_numpy()[behind])
     decided, own, theirs = (np.empty(len(behind), dtype=object) for _ in range(3))
     for name in reversed(names):
-        values = ranked[name].to_numpy(object)
-        differ = (values[behind] != values[kept]) & ~(pd.isna(values[behind]) & pd.isna(values[kept]))
+        # one kind of unknown, that equals itself
+        values = ranked[name].to_numpy(object, copy=True)
+        values[ranked[name].isna()] = None
+        differ = values[behind] != values[kept]
         decided[differ], own[differ], theirs[differ] = name, values[behind][differ], values[kept][differ]
     eids = ranked["eid"].to_numpy(object)
     found = {"kept": eids[kept], "decided_by": decided, "value": own, "value_kept": theirs}

@@ -231,6 +231,18 @@ def test_a_rejected_session_gives_way_to_another_of_its_day():
     assert chosen(select(catalogue, errors_of(), DEFAULT, labels=labels_of(("a", 0, "reject")))) == ["b"]
 
 
+def test_what_is_unknown_of_sessions_of_one_day_decides_nothing():
+    catalogue = catalogue_of(*(session(eid, 1, session_length=pd.NA) for eid in "cab"))
+    performance = performance_of(**dict.fromkeys("abc", (0.9, CONTRASTS)))
+    counts = pd.array([pd.NA, pd.NA, 300], dtype="Int64")
+    selected = select(catalogue, errors_of(), DEFAULT, performance=performance.assign(n_trials=counts))
+    assert chosen(selected) == ["c"]
+    assert selected.gave_way["decided_by"].to_dict() == {"a": "n_trials", "b": "n_trials"}
+    unknown = select(catalogue, errors_of(), DEFAULT, performance=performance.assign(n_trials=counts[[0, 1, 0]]))
+    assert chosen(unknown) == ["a"]
+    assert unknown.gave_way["decided_by"].to_dict() == {"b": "eid", "c": "eid"}
+
+
 def test_performance_has_a_limit_for_training_only():
     catalogue = catalogue_of(
         session("a", 1, session_type="training"),

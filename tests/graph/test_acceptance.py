@@ -201,6 +201,7 @@ def test_what_analyses_use(demo):
         "excluded_eids": 0,
         "processed": 20,
         "blockers": 2,  # incomplete events, and doubtful blocks without plan
+        "labels": 0,
         "targets": 1,  # the unknown subject's
         "minimum_performance": 0,
         "required_contrasts": 1,  # early training
