@@ -72,47 +72,52 @@ def build_defs(
             cohort_report,
             build_nwb(),
         ],
-        jobs=[
-            dg.define_asset_job(
-                "catalogue",
-                selection=["session_index", "sessions", "fibers"],
-                description="Ask the source for sessions and implanted fibres.",
-            ),
-            dg.define_asset_job(
-                "extended_qc",
-                selection=["sessions_qc"],
-                description="Collect extended quality control from what is known of the sessions; asks for nothing.",
-            ),
-            dg.define_asset_job(
-                "session_batch",
-                selection=list(OUTPUTS),
-                description="Sessions through the session step; without a partition, those of the run configuration.",
-            ),
-            dg.define_asset_job(
-                "collect",
-                selection=[
-                    *(f"tables/{name}" for name in COLLECTED),
-                    *(f"tables/{schema.name}" for schema in STAGE_LOGS.values()),
-                    "session_status",
-                    "labels",
-                    "selection",
-                    "recordings",
-                    *(
-                        table_key(schema.name).to_user_string()
-                        for analysis in ANALYSES.values()
-                        for schema in analysis.tables
-                    ),
-                    *(figure_key(name).to_user_string() for name in FAMILIES),
-                    "cohort_report",
-                ],
-                description="Bring the collected tables, the standing of all sessions, all analyses and all figures up to date.",
-            ),
-        ],
+        jobs=_jobs(),
         schedules=[catalogue_daily, tables_hourly],
         sensors=[due_sessions, notify_failed_runs],
         resources={**ours, **(resources or {})},
         executor=dg.in_process_executor,
     )
+
+
+def _jobs() -> list[Any]:
+    # Dagster has no public name for the type of a job that is not resolved yet
+    return [
+        dg.define_asset_job(
+            "catalogue",
+            selection=["session_index", "sessions", "fibers"],
+            description="Ask the source for sessions and implanted fibres.",
+        ),
+        dg.define_asset_job(
+            "extended_qc",
+            selection=["sessions_qc"],
+            description="Collect extended quality control from what is known of the sessions; asks for nothing.",
+        ),
+        dg.define_asset_job(
+            "session_batch",
+            selection=list(OUTPUTS),
+            description="Sessions through the session step; without a partition, those of the run configuration.",
+        ),
+        dg.define_asset_job(
+            "collect",
+            selection=[
+                *(f"tables/{name}" for name in COLLECTED),
+                *(f"tables/{schema.name}" for schema in STAGE_LOGS.values()),
+                "session_status",
+                "labels",
+                "selection",
+                "recordings",
+                *(
+                    table_key(schema.name).to_user_string()
+                    for analysis in ANALYSES.values()
+                    for schema in analysis.tables
+                ),
+                *(figure_key(name).to_user_string() for name in FAMILIES),
+                "cohort_report",
+            ],
+            description="Bring the collected tables, the standing of all sessions, all analyses and all figures up to date.",
+        ),
+    ]
 
 
 defs = build_defs()

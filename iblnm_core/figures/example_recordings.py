@@ -17,6 +17,7 @@ from iblnm_core.parameters import Parameters
 from iblnm_core.root import session_folder
 from iblnm_core.session.layout import read_preprocessed, read_trials
 from iblnm_core.session.preprocessing import PreprocessedSignal
+from iblnm_core.session.wheel import course_of_session
 from iblnm_core.storage.session_file import SessionFile
 
 Array = NDArray[np.float64]
@@ -234,20 +235,9 @@ def _stored(path: Path, eid: str, fiber_idx: int) -> tuple[pd.DataFrame, Preproc
             return None
         trials = read_trials(file)
         part = file.read("wheel/responses")
-    velocities = np.asarray(part.datasets["velocity"], np.float64)
-    return trials, signals[fiber_idx], _wheel(trials["stimOn_times"].to_numpy(np.float64), velocities, part.attributes)
-
-
-def _wheel(stimuli: Array, velocities: Array, attributes: Any) -> pd.DataFrame:
-    """Return the course of the wheel over the session: known from stimulus to feedback, a gap behind every trial."""
-    n_trials, n_samples = velocities.shape
-    # one sample more, so that no line joins two trials
-    times = stimuli[:, None] + np.arange(n_samples + 1) / float(attributes["fs"])
-    values = np.column_stack([velocities, np.full(n_trials, np.nan)])
-    last = n_samples - np.isfinite(velocities[:, ::-1]).argmax(axis=1) - 1
-    last[~np.isfinite(velocities).any(axis=1)] = -1
-    kept = (np.arange(n_samples + 1) <= last[:, None] + 1) & np.isfinite(times)
-    return pd.DataFrame({"time_s": times[kept], "value": values[kept]})
+    stimuli, velocities = trials["stimOn_times"].to_numpy(np.float64), np.asarray(part.datasets["velocity"])
+    times, values = course_of_session(stimuli, velocities, float(part.attributes["fs"]))
+    return trials, signals[fiber_idx], pd.DataFrame({"time_s": times, "value": values})
 
 
 def _photometry(signal: PreprocessedSignal) -> pd.DataFrame:

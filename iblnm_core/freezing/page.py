@@ -46,7 +46,7 @@ def write_comparison(root: Root, comparison: Comparison) -> Path:
     ------
     StorageFull
     """
-    path = root.path / FOLDER / f"compare_{comparison.before}_{comparison.after}.html"
+    path = root.path / FOLDER / f"compare_{comparison.before}+{comparison.after}.html"
     write_bytes(path, render_cohort(comparison_page(root, comparison)))
     return path
 

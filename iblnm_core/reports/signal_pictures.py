@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from iblnm_core.figures.theme import Theme, event_label, events_in_order
+from iblnm_core.figures.thinning import thinned
 from iblnm_core.reports.pictures import WIDTH_IN
 from iblnm_core.reports.reading import Band, StoredSession
 
@@ -21,7 +22,7 @@ Array = NDArray[np.float64]
 ZOOM_S = 30.0
 """Length of the close look, s."""
 
-_COLUMNS = 700
+_POINTS = 1_400
 _BAND_NAMES = {"GCaMP": "470 nm", "Isosbestic": "415 nm"}
 _FULL_HEIGHT_UP_TO = 5
 _OUTSIDE = "#d9d9d9"
@@ -77,7 +78,7 @@ def _bands(axes: Axes, bands: Mapping[str, Band], group: str, signal: "Preproces
             continue
         relative = 100 * band.values.astype(np.float64) / median
         inside_of_all.append(np.nanpercentile(relative[inside], [0.1, 99.9]))
-        times, values = decimated(band.times, relative)
+        times, values = thinned(band.times, relative, _POINTS)
         label = f"{_BAND_NAMES.get(name, name)}\nmedian {median:.3g}"
         style = "-" if name == "GCaMP" else "--"
         axes.plot(times / 60, values, style, color=theme.bands.get(name, "#595959"), linewidth=0.7, label=label)
@@ -90,7 +91,7 @@ def _bands(axes: Axes, bands: Mapping[str, Band], group: str, signal: "Preproces
 
 
 def _corrected(axes: Axes, signal: "PreprocessedSignal", group: str, theme: Theme) -> None:
-    times, values = decimated(signal.times, signal.values)
+    times, values = thinned(signal.times, signal.values, _POINTS)
     axes.plot(times / 60, values, color=theme.bands["preprocessed"], linewidth=0.6)
     known = signal.values[np.isfinite(signal.values)]
     if len(known):
@@ -129,27 +130,6 @@ def _outcomes(axes: Axes, trials: pd.DataFrame, theme: Theme) -> None:
         axes.plot(x, y, color=colour, linewidth=0.6, solid_capstyle="butt")
         axes.text(1.005, (base + 0.4) / 2, word, transform=axes.transAxes, va="center", fontsize=7, color=colour)
     axes.set_ylabel("feedback", fontsize=7, rotation=0, ha="right", va="center", labelpad=4)
-
-
-def decimated(times: Array, values: Array, n_columns: int = _COLUMNS) -> tuple[Array, Array]:
-    """Return smallest and largest value of each of so many stretches, so that no spike is lost.
-
-    Parameters
-    ----------
-    times, values : ndarray of float64, (n,)
-    n_columns : int
-
-    Returns
-    -------
-    tuple of ndarray of float64, (2 * n_columns,)
-        Or what was given, when that is not longer; values that are not numbers only where a stretch has no other.
-    """
-    if len(values) <= 2 * n_columns:
-        return times, values
-    edges = np.linspace(0, len(values), n_columns + 1).astype(int)[:-1]
-    lowest = np.fmin.reduceat(values, edges)
-    highest = np.fmax.reduceat(values, edges)
-    return np.repeat(times[edges], 2), np.stack([lowest, highest], axis=1).reshape(-1)
 
 
 def close_look(stored: StoredSession, events: Sequence[str], theme: Theme) -> tuple[Figure, tuple[float, float]]:

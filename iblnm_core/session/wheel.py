@@ -157,6 +157,35 @@ def trial_velocities(
     return matrix
 
 
+def course_of_session(starts: Array, velocities: NDArray[np.float32], rate_hz: float) -> tuple[Array, Array]:
+    """Return the velocity of all trials one behind the other, as far as it is known.
+
+    Parameters
+    ----------
+    starts : ndarray of float64, (n,)
+        First moment of each trial, s.
+    velocities : ndarray of float32, (n, w)
+        As `trial_velocities` returns it.
+    rate_hz : float
+
+    Returns
+    -------
+    times : ndarray of float64, (m,)
+        s, session clock, ascending.
+    values : ndarray of float64, (m,)
+        rad/s; behind each trial one that is not a number, so that no line joins two trials.
+    """
+    n_trials, n_samples = velocities.shape
+    times = starts[:, None] + np.arange(n_samples + 1) / rate_hz
+    values = np.column_stack([velocities.astype(np.float64), np.full(n_trials, np.nan)])
+    n_known = n_samples - np.isfinite(velocities[:, ::-1]).argmax(axis=1)
+    n_known[~np.isfinite(velocities).any(axis=1)] = 0
+    # a trial ends where the next one begins
+    until = np.append(starts[1:], np.inf)[:, None]
+    kept = (np.arange(n_samples + 1) <= n_known[:, None]) & np.isfinite(times) & ~(times >= until)
+    return times[kept], values[kept]
+
+
 def _ranges(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return 0, 1, ... up to each count, one after the other."""
     ends = np.cumsum(counts)

@@ -89,7 +89,10 @@ class SessionPage:
         self._waiting = False
         self._resting: Any = None
         chosen = None if alone else self.choose_trial
-        self._panels = tuple(RecordingPanels(session, self.x_range, self._theme, chosen) for _ in range(2))
+        self._means_range = Range1d(start=-1.0, end=1.0)
+        self._panels = tuple(
+            RecordingPanels(session, self.x_range, self._means_range, self._theme, chosen) for _ in range(2)
+        )
         self._wheel = TraceFigure({"wheel": "#595959"}, self.x_range, "wheel (rad/s)", zero=True)
         self._wheel_row = Noticed(figure_pane(self._wheel.figure, wide=True))
         self._strip = EventStrip(session.trials, session.root.parameters.responses.events, self.x_range, self._theme)
@@ -145,7 +148,8 @@ class SessionPage:
     def _show_responses(self) -> None:
         for panel in self._panels:
             if panel.visible:
-                panel.show_responses(self.state, like=self._panels[0])
+                panel.show_responses(self.state)
+        self._fit_means()
         _lay_out(self._responses, [*(panel.response_pane for panel in self._panels if panel.visible), self._key])
 
     def _make_controls(self) -> None:
@@ -204,6 +208,13 @@ class SessionPage:
             self._set(**changes)
             for responses in self._seen_responses():
                 responses.update(self.state)
+            self._fit_means()
+
+    def _fit_means(self) -> None:
+        """Make the axis of means as long as they need; one that nearly fits stays."""
+        extent = max((responses.extent for responses in self._seen_responses()), default=1.0)
+        if not 0.5 <= extent / float(self._means_range.end) <= 1.0:  # type: ignore[arg-type]  # no dates here
+            self._means_range.update(start=-1.1 * extent, end=1.1 * extent)
 
     def _seen_responses(self) -> list[ResponseFigures]:
         shown = [panel.shown_responses for panel in self._panels]

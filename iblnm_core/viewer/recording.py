@@ -28,15 +28,22 @@ class RecordingPanels:
     session : SessionView
     x_range : Range1d
         Session time, shared with all figures of the page.
+    means_range : Range1d
+        Of mean responses, shared likewise.
     theme : Theme
     chosen : callable or None
         Told the number of a trial whose row is clicked; None for figures that stand alone.
     """
 
     def __init__(
-        self, session: SessionView, x_range: Range1d, theme: Theme, chosen: Callable[[int], None] | None
+        self,
+        session: SessionView,
+        x_range: Range1d,
+        means_range: Range1d,
+        theme: Theme,
+        chosen: Callable[[int], None] | None,
     ) -> None:
-        self._session, self._theme, self._chosen = session, theme, chosen
+        self._session, self._means_range, self._theme, self._chosen = session, means_range, theme, chosen
         self.recording = ""
         bands = sorted({name for recording in session.recordings for name in session.band_names(recording)})
         self._bands = TraceFigure(
@@ -94,23 +101,15 @@ class RecordingPanels:
         row.show()
         return found
 
-    def show_responses(self, state: ViewState, like: "RecordingPanels | None" = None) -> None:
-        """Draw the responses of the recording.
-
-        Parameters
-        ----------
-        state : ViewState
-        like : RecordingPanels, optional
-            A recording whose axis of means these share.
-        """
+    def show_responses(self, state: ViewState) -> None:
+        """Draw the responses of the recording."""
         responses = self._read(partial(self._session.responses, self.recording), self._response_row, "responses")
         if responses is None:
             return
         if self.responses is None:
-            shared = None if like is None or like.responses is None else like.responses.y_range
             parameters = self._session.root.parameters
             self.responses = ResponseFigures(
-                responses, self._session.trials, parameters, self._theme, self._chosen, shared
+                responses, self._session.trials, parameters, self._theme, self._chosen, self._means_range
             )
             pairs = zip(self.responses.heat_maps, self.responses.means, strict=True)
             columns = [pn.Column(figure_pane(heat), figure_pane(means)) for heat, means in pairs]

@@ -40,8 +40,13 @@ class ResponseFigures:
     theme : Theme
     chosen : callable or None
         Told the number of a trial whose row is clicked; None for figures that stand alone.
-    y_range : Range1d, optional
-        Of the means, shared with another recording.
+    y_range : Range1d
+        Of the means, shared by all recordings of a page.
+
+    Attributes
+    ----------
+    extent : float
+        How far the means reach from zero, with their errors.
     """
 
     def __init__(
@@ -51,7 +56,7 @@ class ResponseFigures:
         parameters: Parameters,
         theme: Theme,
         chosen: Callable[[int], None] | None,
-        y_range: Range1d | None = None,
+        y_range: Range1d,
     ) -> None:
         self._responses, self._trials, self._parameters = responses, trials, parameters
         known = parameters.responses.events
@@ -59,8 +64,8 @@ class ResponseFigures:
         self._rows = np.arange(0)
         self.chosen = chosen
         self.mapper = LinearColorMapper(palette=interp_palette(RdBu11, 255), low=-1, high=1, nan_color=_UNKNOWN)
-        self._extent = 0.0
-        self.y_range = y_range or Range1d(start=-1.0, end=1.0)
+        self.extent = 0.0
+        self.y_range = y_range
         period = 1 / responses.sampling_rate_hz
         ends = float(responses.times[0]), float(responses.times[-1]) + period
         self.x_range = Range1d(start=ends[0] - 3.5 * _STRIP_S, end=ends[1])
@@ -113,9 +118,7 @@ class ResponseFigures:
             panel.update(values[self._rows], of_rows.iloc[self._rows], groups, state)
             ends = [np.abs(group.mean) + np.nan_to_num(group.error) for group in groups]
             extent = max([extent, *(float(np.nanmax(end)) for end in ends if np.isfinite(end).any())])
-        if not 1.0 <= self._extent / extent <= 2.0:
-            self._extent = 1.1 * extent
-            self.y_range.update(start=-self._extent, end=self._extent)
+        self.extent = extent
         self.mark(state)
 
     def mark(self, state: ViewState) -> None:
@@ -141,7 +144,7 @@ class _EventPanel:
         shared: dict[str, Any] = {
             "x_range": owner.x_range,
             "frame_width": _WIDTH,
-            "tools": "ypan,ywheel_zoom,reset",
+            "tools": "ypan,ywheel_zoom",
             "toolbar_location": None,
         }
         start, end = ends

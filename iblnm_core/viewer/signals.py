@@ -10,16 +10,15 @@ from bokeh.models.annotations import BoxAnnotation, Span
 from bokeh.plotting import figure
 
 from iblnm_core.figures.theme import Theme, event_label
-from iblnm_core.viewer.ordering import outcomes
-from iblnm_core.viewer.traces import Trace, between, thinned
+from iblnm_core.figures.thinning import thinned
+from iblnm_core.viewer.ordering import outcomes, reaction_times
+from iblnm_core.viewer.traces import Trace, between
 
 POINTS = 2_400
 """Points of a line at most: two for every pixel of a wide screen."""
 
 MOST_LINES = 60
 """Lines at events are drawn when no more events than this are seen: more of them would hide the signal."""
-
-TOOLS = "xpan,xwheel_zoom,xbox_zoom,save"
 
 _DASHES = {"-": "solid", ":": "dotted", "--": "dashed"}
 _MARKED = "#e69f00"
@@ -38,8 +37,6 @@ class TraceFigure:
         Shared with all figures over time.
     label : str
         Of the vertical axis.
-    height : int
-        Pixels.
     zero : bool
         Whether there is a line at zero.
     """
@@ -50,13 +47,12 @@ class TraceFigure:
         x_range: Range1d,
         label: str,
         *,
-        height: int = 150,
         zero: bool = False,
     ) -> None:
         self.traces: Mapping[str, Trace] = {}
         self.sources = {name: ColumnDataSource({"time": [], "value": []}, name=name) for name in colours}
         self._y_range = Range1d(start=0.0, end=1.0)
-        self.figure = time_figure(x_range, label, height, self._y_range)
+        self.figure = time_figure(x_range, label, 150, self._y_range)
         if zero:
             self.figure.add_layout(Span(location=0, dimension="width", line_color="#404040", line_dash="dashed"))
         for name, source in self.sources.items():
@@ -76,10 +72,11 @@ class TraceFigure:
         """Send what is seen of every trace."""
         ends: list[float] = []
         for name, source in self.sources.items():
-            seen = thinned(between(self.traces.get(name, _NOTHING), start_s, end_s), POINTS)
-            source.data = {"time": seen.times, "value": seen.values}
-            if np.isfinite(seen.values).any():
-                ends += [float(np.nanmin(seen.values)), float(np.nanmax(seen.values))]
+            seen = between(self.traces.get(name, _NOTHING), start_s, end_s)
+            times, values = thinned(seen.times, seen.values, POINTS)
+            source.data = {"time": times, "value": values}
+            if np.isfinite(values).any():
+                ends += [float(np.nanmin(values)), float(np.nanmax(values))]
         if ends:
             room = 0.05 * (max(ends) - min(ends)) or 0.5
             self._y_range.update(start=min(ends) - room, end=max(ends) + room)
@@ -92,11 +89,10 @@ def time_figure(x_range: Range1d, label: str, height: int, y_range: Range1d) -> 
         y_range=y_range,
         height=height,
         sizing_mode="stretch_width",
-        tools=TOOLS,
+        tools="xpan,xwheel_zoom",
         active_drag="xpan",
         active_scroll="xwheel_zoom",
         toolbar_location=None,
-        output_backend="canvas",
         min_border_left=100,
         min_border_right=110,
     )
@@ -176,11 +172,12 @@ def _ticks(trials: pd.DataFrame, times: np.ndarray, row: int) -> dict[str, Any]:
 
 
 def _described(trials: pd.DataFrame, times: np.ndarray, row: int) -> dict[str, Any]:
+    contrast = trials.get("contrast", pd.Series(np.nan, trials.index))
     return {
         "time": times,
         "row": np.full(len(trials), row),
         "trial": trials.index.to_numpy(),
-        "contrast": [f"{value:g} %" for value in trials.get("contrast", pd.Series(np.nan, trials.index))],
+        "contrast": [f"{value:g} %" if np.isfinite(value) else "unknown contrast" for value in contrast],
         "side": trials["stim_side"].astype(str).tolist() if "stim_side" in trials else ["unknown"] * len(trials),
         "outcome": [_OUTCOMES.get(outcome, "unknown") for outcome in outcomes(trials)],
     }
@@ -190,6 +187,6 @@ def describe_trial(trials: pd.DataFrame, trial: int) -> str:
     """Return a trial in a few words."""
     row = trials.loc[[trial]]
     words = _described(row, np.zeros(1), 0)
-    times = row[["stimOn_times", "firstMovement_times"]].to_numpy(np.float64)[0] if "firstMovement_times" in row else []
-    reaction = f", reaction time {times[1] - times[0]:.2f} s" if len(times) and np.isfinite(times).all() else ""
+    time_s = reaction_times(row)[0]
+    reaction = f", reaction time {time_s:.2f} s" if np.isfinite(time_s) else ""
     return f"trial {trial}: {words['contrast'][0]} {words['side'][0]}, {words['outcome'][0]}{reaction}"

@@ -16,10 +16,11 @@ from iblnm_core.session import layout, ledger
 from iblnm_core.session.fingerprint import Provenance
 from iblnm_core.session.responses import Responses
 from iblnm_core.session.verdicts import Verdict
+from iblnm_core.session.wheel import course_of_session
 from iblnm_core.storage.session_file import Part, SessionFile
 from iblnm_core.viewer.traces import Trace, with_gaps
 
-_KEPT = 8
+_KEPT = 4
 
 
 class SessionView:
@@ -143,13 +144,10 @@ class SessionView:
         part = self._part("wheel/responses")
         if part is None or "stimOn_times" not in self.trials:
             return None
-        velocity = np.asarray(part.datasets["velocity"], np.float64)
-        starts = self.trials["stimOn_times"].to_numpy(np.float64)[: len(velocity), None]
-        times = starts + np.arange(velocity.shape[1]) / float(part.attributes["fs"])
-        # a trial that begins before the window of the one before it ends cuts that short
-        until = np.append(starts[1:, 0], np.inf)[:, None]
-        known = np.isfinite(velocity) & np.isfinite(times) & ~(times >= until)
-        return self._sound("wheel/responses", times[known], velocity[known])
+        velocities = np.asarray(part.datasets["velocity"])
+        starts = self.trials["stimOn_times"].to_numpy(np.float64)
+        course = course_of_session(starts, velocities, float(part.attributes["fs"]))
+        return self._sound("wheel/responses", *course)
 
     def traces(self, recording: str) -> list[tuple[str, Trace]]:
         """Return every stored trace of a recording and its name.

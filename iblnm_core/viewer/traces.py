@@ -1,4 +1,4 @@
-"""Continuous signals for a screen: gaps made visible, and as few points as show every spike."""
+"""Continuous signals for a screen: with their gaps, and stretches of them."""
 
 from dataclasses import dataclass
 
@@ -60,34 +60,3 @@ def between(trace: Trace, start_s: float, end_s: float) -> Trace:
     first = max(int(np.searchsorted(trace.times, start_s, "left")) - 1, 0)
     last = int(np.searchsorted(trace.times, end_s, "right")) + 1
     return Trace(trace.times[first:last], trace.values[first:last])
-
-
-def thinned(trace: Trace, n_points: int) -> Trace:
-    """Return smallest and largest sample of equal stretches, in the order in which they occur; all samples when there are few.
-
-    First and last unknown sample of a stretch stay too, so that no line is drawn across a gap.
-
-    Parameters
-    ----------
-    trace : Trace
-    n_points : int
-        At most so many points; at least 4.
-    """
-    n_samples = len(trace.times)
-    if n_samples <= n_points:
-        return trace
-    unknown = np.isnan(trace.values)
-    has_gaps = bool(unknown.any())
-    length = -(-n_samples // (n_points // (4 if has_gaps else 2)))
-    # the last stretch is filled up with its last sample
-    padded = np.pad(trace.values, (0, -n_samples % length), "edge").reshape(-1, length)
-    lowest = np.where(np.isnan(padded), np.inf, padded).argmin(axis=1)
-    highest = np.where(np.isnan(padded), -np.inf, padded).argmax(axis=1)
-    chosen = [lowest, highest]
-    if has_gaps:
-        gaps = np.isnan(padded)
-        first, last = gaps.argmax(axis=1), length - 1 - gaps[:, ::-1].argmax(axis=1)
-        chosen += [np.where(gaps.any(axis=1), place, lowest) for place in (first, last)]
-    starts = np.arange(len(padded)) * length
-    places = np.unique(np.minimum(starts + np.stack(chosen), n_samples - 1))
-    return Trace(trace.times[places], trace.values[places])

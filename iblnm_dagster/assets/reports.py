@@ -14,13 +14,22 @@ from iblnm_dagster.assets.figures import figure_key
 from iblnm_dagster.partitions import SESSIONS
 from iblnm_dagster.resources import RootResource
 
+_ACCOUNT = (
+    dg.AssetKey("sessions"),
+    dg.AssetKey("session_status"),
+    dg.AssetKey("labels"),
+    dg.AssetKey(["tables", "errors"]),
+    dg.AssetKey(["tables", "performance"]),
+)
+"""What says who is selected, and why not."""
+
 
 @dg.asset(
-    deps=list(OUTPUTS),
+    deps=[*OUTPUTS, *_ACCOUNT],
     group_name="reports",
     kinds={"html"},
     partitions_def=SESSIONS,
-    code_version="1",
+    code_version="2",
     description="One page per session: verdict, what failed and what to do, signals, quality, responses, behaviour, provenance.",
 )
 def session_report(context: dg.AssetExecutionContext, root: RootResource) -> dg.MaterializeResult[Any]:
@@ -32,11 +41,10 @@ def session_report(context: dg.AssetExecutionContext, root: RootResource) -> dg.
 
 @dg.asset(
     deps=[
-        "sessions",
-        "session_status",
+        *_ACCOUNT,
         "selection",
         "recordings",
-        *(dg.AssetKey(["tables", name]) for name in ("errors", "performance", "qc_photometry")),
+        dg.AssetKey(["tables", "qc_photometry"]),
         *(figure_key(name) for name in FAMILIES),
         *(table_key(name) for name in STATISTICS_READ),
     ],

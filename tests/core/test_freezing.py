@@ -628,7 +628,7 @@ def test_the_page_is_valid_says_the_most_important_first_and_shows_names_as_text
     after = lmm(**{"Coef.": [9.0, 2.0, 3.0], "q_value": [0.003, 0.06, 0.04]})
     comparison = by_hand(lmm(), after)
     path = write_comparison(root, comparison)
-    assert path == tmp_path / FOLDER / "compare_old_new.html"
+    assert path == tmp_path / FOLDER / "compare_old+new.html"
     content = path.read_bytes()
     tree = parsed(content)
     assert_opens_from_disk(tree)

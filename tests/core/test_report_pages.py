@@ -18,6 +18,7 @@ from tests_support.sessions import catalogue_of
 from iblnm_core.cohort.collect import COLLECTED, collect
 from iblnm_core.cohort.selection import Selection, account_table, recordings_table, select
 from iblnm_core.cohort.unavailable import note_availability
+from iblnm_core.figures.thinning import thinned
 from iblnm_core.reports import judging
 from iblnm_core.reports.behaviour_pictures import wilson
 from iblnm_core.reports.cohort import cohort_page
@@ -25,7 +26,6 @@ from iblnm_core.reports.cohort_reading import read_cohort
 from iblnm_core.reports.reading import read_session
 from iblnm_core.reports.render import render_cohort, render_session
 from iblnm_core.reports.session import session_report, within_limit
-from iblnm_core.reports.signal_pictures import decimated
 from iblnm_core.reports.texts import number, percent
 from iblnm_core.reports.writing import write_cohort_report, write_session_report
 from iblnm_core.root import create_root
@@ -262,10 +262,12 @@ def test_a_page_that_would_be_too_large_leaves_the_close_look_out_first_and_says
 def test_spikes_survive_decimation_and_gaps_stay_gaps():
     values = np.zeros(100_000)
     values[12_345], values[50_000:51_000] = 9.0, np.nan
-    times, shown = decimated(np.arange(values.size) / 30, values)
-    assert len(shown) == len(times) == 1_400
+    times, shown = thinned(np.arange(values.size) / 30, values, 1_400)
+    assert 350 <= len(shown) == len(times) <= 1_400
     assert np.nanmax(shown) == 9.0
-    assert np.isnan(shown).sum() >= 10
+    assert shown[np.argmax(times >= 12_345 / 30)] == 9.0
+    # from the first sample of the gap to the last
+    assert times[np.isnan(shown)][[0, -1]].tolist() == [50_000 / 30, 50_999 / 30]
 
 
 def test_wilson_intervals_are_those_of_the_textbook():

@@ -18,7 +18,7 @@ from iblnm_core.errors import CorruptDataset
 from iblnm_core.parameters import PRESETS
 from iblnm_core.root import create_root
 from iblnm_core.session import layout
-from iblnm_core.session.wheel import peak_velocity, trial_velocities, wheel_velocity
+from iblnm_core.session.wheel import course_of_session, peak_velocity, trial_velocities, wheel_velocity
 from iblnm_core.storage.session_file import Part, SessionFile, update_session_file
 
 DEFAULT, REFERENCE = PRESETS["default"].wheel, PRESETS["reference"].wheel
@@ -125,6 +125,17 @@ def test_an_absurd_time_makes_no_absurd_matrix(parameters, absurd):
     assert rows.shape[1] <= 51
     if parameters is DEFAULT:
         assert np.isnan(rows[1]).all()
+
+
+def test_the_course_of_a_session_has_a_gap_behind_every_trial():
+    unknown = np.nan
+    velocities = np.array([[1, 2, unknown], [3, 4, 5], [unknown] * 3, [6, unknown, unknown]], np.float32)
+    times, values = course_of_session(np.array([0.0, 1.0, 1.2, 5.0]), velocities, 10.0)
+    # the second trial is cut by the third, of which nothing is known
+    np.testing.assert_allclose(times, [0.0, 0.1, 0.2, 1.0, 1.1, 1.2, 5.0, 5.1])
+    np.testing.assert_array_equal(values, [1, 2, unknown, 3, 4, unknown, 6, unknown])
+    nothing = course_of_session(np.zeros(0), np.zeros((0, 3), np.float32), 10.0)
+    assert [len(part) for part in nothing] == [0, 0]
 
 
 def test_no_trial_at_all_is_an_empty_matrix():

@@ -75,7 +75,7 @@ def test_one_changed_sample_is_found_from_freeze_to_page(cohort):
     assert re.search(rf"qc_\w+ +{name}, fiber_idx [01]", told.output)
     assert re.search(r"qc_signals +6 +1 +.* +0 +0 +made from changed qc_photometry", told.output)
     assert "photometry_qc: " in told.output
-    page = parsed((folder / "compare_submitted_revised.html").read_bytes())
+    page = parsed((folder / "compare_submitted+revised.html").read_bytes())
     assert f"input {SIGNAL}" in text_of(page)
 
     assert (folder / "submitted" / MANIFEST).read_bytes() == manifest

@@ -285,6 +285,13 @@ def test_two_recordings_are_compared_on_the_same_axes(viewer, page, eids):
     query_has(page, "compare", other)
     until(page, f"{SIGNALS}.every(source => source.data.time.length > 0)")
     page.locator(".responses canvas").nth(n_before).wait_for()
+    ranges = page.evaluate(
+        f"""{MODELS}.filter(m => m.type === 'Figure').map(m => [m.x_range.id, m.y_range.id])
+        .filter(([x]) => x === {MODELS}.find(m => m.min_interval === 0.1).id)"""
+    )
+    # two figures for each recording and the strip, over one time
+    assert len(ranges) == 5
+    assert len({y for _, y in ranges}) == 5
 
 
 def test_what_did_not_hold_and_what_is_missing_is_said(viewer, page, root, eids):
