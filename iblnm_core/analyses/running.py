@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,6 +13,25 @@ from iblnm_core.parameters import Parameters
 from iblnm_core.schemas import TABLES
 from iblnm_core.storage.derived import notes_of, recipe, stored_results
 from iblnm_core.storage.tables import StoredTable, Table, make_table, read_table
+
+
+def analysis_recipe(folder: Path, analysis: Analysis, parameters: Parameters) -> dict[str, Any]:
+    """Return what the tables of an analysis are made of now.
+
+    Parameters
+    ----------
+    folder : Path
+        The root.
+    analysis : Analysis
+    parameters : Parameters
+
+    Raises
+    ------
+    MissingPrerequisite
+        When a table that it reads is not stored.
+    """
+    inputs = [TABLES[name] for name in analysis.reads]
+    return recipe(folder, inputs, parameters, analysis.sections, analysis.code_version)
 
 
 def results_of(
@@ -59,7 +79,7 @@ def run_analysis(folder: Path, analysis: Analysis, parameters: Parameters) -> Ma
     CorruptArtifact
     """
     inputs = {name: TABLES[name] for name in analysis.reads}
-    made_from = recipe(folder, inputs.values(), parameters, analysis.sections, analysis.code_version)
+    made_from = analysis_recipe(folder, analysis, parameters)
     stored = stored_results(folder, analysis.tables, made_from)
     if stored is not None:
         return stored

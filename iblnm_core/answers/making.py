@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from iblnm_core.analyses.registry import ANALYSES
-from iblnm_core.analyses.running import upstream_analyses
+from iblnm_core.analyses.running import analysis_recipe, upstream_analyses
 from iblnm_core.answers.ground import MAKER, Ground, uses_selection
 from iblnm_core.answers.model import Part, part
 from iblnm_core.cohort.collect import COLLECTED, OUTPUT_OF, session_files
@@ -12,14 +12,13 @@ from iblnm_core.cohort.current import stamp_of
 from iblnm_core.cohort.labels import read_labels
 from iblnm_core.cohort.selection import account_table, recordings_table
 from iblnm_core.errors import MissingPrerequisite
-from iblnm_core.figures.drawing import FamilyFiles
+from iblnm_core.figures.drawing import FamilyFiles, family_recipe
 from iblnm_core.figures.family import Family
 from iblnm_core.parameters import PRESETS
 from iblnm_core.reports.session_tables import flat
 from iblnm_core.reports.texts import counted
 from iblnm_core.schemas import ERRORS, LABELS, PERFORMANCE, RECORDINGS, SELECTION, SESSION_STATUS, SESSIONS, TABLES
 from iblnm_core.session.outputs import OUTPUTS, upstream
-from iblnm_core.storage.derived import recipe
 from iblnm_core.storage.tables import make_table, stored_table
 
 CURRENT = "current"
@@ -111,7 +110,7 @@ def analysis_standing(ground: Ground, name: str) -> str:
         return NOT_STORED
     inputs = [TABLES[table] for table in analysis.reads]
     try:
-        now = recipe(folder, inputs, ground.root.parameters, analysis.sections, analysis.code_version)
+        now = analysis_recipe(folder, analysis, ground.root.parameters)
     except MissingPrerequisite:
         missing = [schema.name for schema in inputs if stored_table(folder, schema) is None]
         return f"no: its input {', '.join(missing)} is not stored"
@@ -131,9 +130,8 @@ def figures_standing(ground: Ground, family: Family, files: FamilyFiles | None) 
     if files is None:
         return NOT_STORED
     inputs = [TABLES[table] for table in family.reads]
-    sections = (*family.sections, "figures")
     try:
-        now = recipe(ground.root.path, inputs, ground.root.parameters, sections, family.code_version)
+        now = family_recipe(ground.root.path, family, ground.root.parameters)
     except MissingPrerequisite:
         missing = [schema.name for schema in inputs if stored_table(ground.root.path, schema) is None]
         return f"no: its input {', '.join(missing)} is not stored"
@@ -189,8 +187,9 @@ def differences(then: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[
             for name, value in values.items()
             if former.get(name) != value
         ]
-    if then["code_version"] != now["code_version"]:
-        found.append(f"its code was version {then['code_version']}, is {now['code_version']}")
+    for name, what in (("code_version", "its code"), ("matplotlib", "the drawing library")):
+        if then.get(name) != now.get(name):
+            found.append(f"{what} was version {then.get(name)}, is {now.get(name)}")
     return found
 
 

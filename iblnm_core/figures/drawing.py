@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,25 @@ class FamilyFiles:
         return _digest(json.dumps([dataclasses.asdict(figure) for figure in self.figures], sort_keys=True).encode())
 
 
+def family_recipe(root: Path, family: Family, parameters: Parameters) -> dict[str, Any]:
+    """Return what a family is made of now; what it reads of session files aside.
+
+    Parameters
+    ----------
+    root : Path
+    family : Family
+    parameters : Parameters
+
+    Raises
+    ------
+    MissingPrerequisite
+        When a table that it draws is not stored.
+    """
+    schemas = [TABLES[name] for name in family.reads]
+    made_from = recipe(root, schemas, parameters, (*family.sections, "figures"), family.code_version)
+    return {**made_from, "matplotlib": version("matplotlib")}
+
+
 def draw_family(root: Path, family: Family, parameters: Parameters) -> FamilyFiles:
     """Draw a family of figures from the stored tables; what nothing changed for stays as it is stored.
 
@@ -133,23 +153,21 @@ def draw_family(root: Path, family: Family, parameters: Parameters) -> FamilyFil
     CorruptArtifact
     StorageFull
     """
-    import matplotlib as mpl
-
     folder = root / FOLDER / family.name
-    schemas = [TABLES[name] for name in family.reads]
-    made_from = recipe(root, schemas, parameters, (*family.sections, "figures"), family.code_version)
-    made_from["matplotlib"] = mpl.__version__
+    made_from = family_recipe(root, family, parameters)
     with locked(root / FOLDER / f".{family.name}.lock"):
-        of_sessions: Mapping[str, pd.DataFrame] = {}
+        tables: dict[str, pd.DataFrame] = {}
         if family.read_sessions is not None:
-            of_sessions = family.read_sessions(root, _stored_tables(root, family), parameters)
+            tables = _stored_tables(root, family)
+            of_sessions = family.read_sessions(root, tables, parameters)
+            tables |= of_sessions
             made_from["session_files"] = {
                 name: _digest(rows.to_csv(index=False).encode()) for name, rows in of_sessions.items()
             }
         stored = stored_family(root, family.name)
         if stored is not None and stored.made_from == made_from:
             return stored
-        tables = {**_stored_tables(root, family), **of_sessions}
+        tables = tables or _stored_tables(root, family)
         figures = list(_write(folder, _pictures(family, tables, parameters), parameters.figures.vector_format))
         _write_preview(folder, [(folder / figure.png).read_bytes() for figure in figures])
         manifest = {"made_from": made_from, "figures": [dataclasses.asdict(figure) for figure in figures]}

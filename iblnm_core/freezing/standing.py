@@ -2,22 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import pandas as pd
 
 from iblnm_core.analyses.registry import ANALYSES
+from iblnm_core.analyses.running import analysis_recipe
 from iblnm_core.cohort.collect import COLLECTED, collect, stage_errors
 from iblnm_core.cohort.labels import read_labels
 from iblnm_core.cohort.selection import Selection, account_table, recordings_table, select
 from iblnm_core.cohort.status import Catalogue
 from iblnm_core.errors import MissingPrerequisite
 from iblnm_core.figures.drawing import FOLDER as FIGURES
-from iblnm_core.figures.drawing import MANIFEST, stored_family
+from iblnm_core.figures.drawing import MANIFEST, family_recipe, stored_family
 from iblnm_core.figures.registry import FAMILIES
 from iblnm_core.root import Root
-from iblnm_core.schemas import LABELS, RECORDINGS, SELECTION, SESSION_STATUS, SESSIONS, STAGE_LOGS, TABLES
-from iblnm_core.storage.derived import recipe, stored_results
+from iblnm_core.schemas import LABELS, RECORDINGS, SELECTION, SESSION_STATUS, SESSIONS, STAGE_LOGS
+from iblnm_core.storage.derived import stored_results
 from iblnm_core.storage.tables import StoredTable, Table, make_table, read_table, stored_table
 
 _UNSETTLED = ("failed unexpectedly", "source unavailable")
@@ -105,9 +105,8 @@ def _outdated_analyses(root: Root) -> Iterator[str]:
     for name, analysis in ANALYSES.items():
         if not any((root.path / schema.path).is_file() for schema in analysis.tables):
             continue
-        inputs = [TABLES[table] for table in analysis.reads]
         try:
-            made_from = recipe(root.path, inputs, root.parameters, analysis.sections, analysis.code_version)
+            made_from = analysis_recipe(root.path, analysis, root.parameters)
         except MissingPrerequisite:
             yield name
             continue
@@ -120,13 +119,11 @@ def _outdated_figures(root: Root) -> Iterator[str]:
     for name, family in FAMILIES.items():
         if not (root.path / FIGURES / name / MANIFEST).is_file():
             continue
-        stored, sections = stored_family(root.path, name), (*family.sections, "figures")
-        inputs = [TABLES[table] for table in family.reads]
+        stored = stored_family(root.path, name)
         try:
-            made_from = recipe(root.path, inputs, root.parameters, sections, family.code_version)
+            made_from = family_recipe(root.path, family, root.parameters)
         except MissingPrerequisite:
             yield name
             continue
-        made_from["matplotlib"] = version("matplotlib")
         if stored is None or any(stored.made_from.get(part) != value for part, value in made_from.items()):
             yield name

@@ -189,7 +189,7 @@ class SessionPage:
         with hold():
             self._fill()
             self._show_responses()
-            self._labelling.show(self.state.region)
+        self._labelling.show(self.state.region)
 
     def _toggled(self, change: Any) -> None:
         """Do what a check box stands for."""

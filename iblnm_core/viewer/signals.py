@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, Range1d
+from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, PrintfTickFormatter, Range1d
 from bokeh.models.annotations import BoxAnnotation, Span
 from bokeh.plotting import figure
 
@@ -53,6 +53,9 @@ class TraceFigure:
         self.sources = {name: ColumnDataSource({"time": [], "value": []}, name=name) for name in colours}
         self._y_range = Range1d(start=0.0, end=1.0)
         self.figure = time_figure(x_range, label, 150, self._y_range)
+        # numbers of one width: an axis that changes its own is laid out anew, and all figures with it
+        self.figure.yaxis.formatter = PrintfTickFormatter(format="%7.3g")
+        self.figure.yaxis.major_label_text_font = "monospace"
         if zero:
             self.figure.add_layout(Span(location=0, dimension="width", line_color="#404040", line_dash="dashed"))
         for name, source in self.sources.items():
