@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -21,7 +20,7 @@ from iblnm_core.freezing.manifest import FORMAT, manifest_of, summary_of
 from iblnm_core.freezing.standing import standing_of
 from iblnm_core.root import Root
 from iblnm_core.schemas import TABLES
-from iblnm_core.storage.atomic import explained_when_full, locked, write_bytes
+from iblnm_core.storage.atomic import explained_when_full, flush, locked, write_bytes
 from iblnm_core.storage.tables import Table, read_table
 
 FOLDER = "freezes"
@@ -169,7 +168,7 @@ def _folder(final: Path) -> Iterator[Path]:
             yield unfinished
             unfinished.chmod(0o755)
             unfinished.rename(final)
-            _flush(final.parent)
+            flush(final.parent)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
@@ -178,14 +177,6 @@ def _folder(final: Path) -> Iterator[Path]:
 def _refuse_taken(final: Path) -> None:
     if final.exists():
         raise ConfigurationError(f"freeze {final.name} exists ({final}) and is never changed; choose another name")
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def open_state(root: Root, name: str) -> State:

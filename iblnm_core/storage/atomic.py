@@ -46,11 +46,11 @@ def atomic_path(final: Path, verify: Callable[[Path], None] | None = None) -> It
         temporary = final.with_name(f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
             yield temporary
-            _flush(temporary)
+            flush(temporary)
             if verify is not None:
                 verify(temporary)
             temporary.replace(final)
-            _flush(final.parent)
+            flush(final.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -87,7 +87,8 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file, or the list of what is in a folder, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
