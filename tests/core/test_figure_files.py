@@ -16,9 +16,10 @@ from iblnm_core.demo.simulated_tables import simulate_tables
 from iblnm_core.errors import MissingPrerequisite
 from iblnm_core.figures.drawing import PREVIEW_BYTES, UnsuitableName, draw_family, stored_family
 from iblnm_core.figures.family import Drawn, Family, counts_of, nothing_drawn
-from iblnm_core.figures.theme import in_order
+from iblnm_core.figures.registry import FAMILIES
+from iblnm_core.figures.theme import THEMES, in_order
 from iblnm_core.parameters import Parameters
-from iblnm_core.schemas import RECORDINGS
+from iblnm_core.schemas import RECORDINGS, TABLES
 from iblnm_core.storage.tables import make_table, write_table
 
 HOSTILE = "=1+1 $\\frac$ <script>"
@@ -201,3 +202,16 @@ def test_a_broken_manifest_is_no_stored_family(tmp_path, recordings):
         manifest.write_text(content)
         assert stored_family(tmp_path, "counted") is None
         assert draw_family(tmp_path, FAMILY, Parameters()).drawn
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_of_nothing_says_in_words_what_is_missing(tmp_path, name):
+    family = FAMILIES[name]
+    tables = {table: TABLES[table].arrow().empty_table().to_pandas() for table in family.reads}
+    if family.read_sessions is not None:
+        tables |= family.read_sessions(tmp_path, tables, Parameters())
+    pictures = list(family.draw(tables, Parameters(), THEMES["default"]))
+    assert pictures
+    for drawn in pictures:
+        assert len(drawn.missing.split()) >= 3
+        assert drawn.missing in [text.get_text() for text in drawn.figure.texts]

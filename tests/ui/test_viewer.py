@@ -59,9 +59,10 @@ class Viewer:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Two sessions, one of two fibres; and one that is in the catalogue only, of a hostile name."""
+    """Three sessions, one of two fibres, one with advice; and one that is in the catalogue only, of a hostile name."""
     folder = tmp_path_factory.mktemp("viewer")
-    root = processed_root(folder, [plan(minutes=8.0), plan("DEMO-NE1", 1, minutes=8.0)])
+    plans = [plan(minutes=8.0), plan("DEMO-NE1", 1, minutes=8.0), plan("DEMO-ACh1", 2, minutes=8.0, plant="few_unique")]
+    root = processed_root(folder, plans)
     rows = read_table(root.path, SESSIONS)
     stranger = rows.iloc[[0]].assign(eid=uuid_from("stranger"), subject=HOSTILE, start_time="2020-01-01T10:00:00")
     write_table(root.path, make_table(SESSION_STATUS, Catalogue.load(root).status()))
@@ -155,15 +156,15 @@ def heat_maps(page):
 
 def test_the_list_finds_sorts_and_opens(viewer, page, eids):
     page.goto(viewer.url)
-    assert page.locator("tbody tr").count() == 3
+    assert page.locator("tbody tr").count() == 4
     assert HOSTILE in page.locator("tbody").inner_text()
     assert page.locator("tbody img").count() == 0
     html5lib.HTMLParser(strict=True).parse(page.content())
     page.get_by_label("Search").fill("demo-")
     page.get_by_role("button", name="Show").click()
-    assert page.locator("tbody tr").count() == 2
+    assert page.locator("tbody tr").count() == 3
     page.get_by_role("link", name="Subject").click()
-    assert page.locator("tbody a").all_inner_texts() == ["DEMO-DA1", "DEMO-NE1"]
+    assert page.locator("tbody a").all_inner_texts() == ["DEMO-ACh1", "DEMO-DA1", "DEMO-NE1"]
     page.get_by_role("link", name="DEMO-DA1").click()
     page.locator(".responses canvas").first.wait_for()
     assert query(page)["eid"] == eids["DEMO-DA1"]
@@ -292,6 +293,17 @@ def test_two_recordings_are_compared_on_the_same_axes(viewer, page, eids):
     # two figures for each recording and the strip, over one time
     assert len(ranges) == 5
     assert len({y for _, y in ranges}) == 5
+
+
+def test_the_banner_says_the_verdict_and_opens_what_did_not_hold(viewer, page, eids):
+    open_session(page, viewer.session(eids["DEMO-DA1"]))
+    page.get_by_text(re.compile(r"All \d+ checks held")).wait_for()
+    open_session(page, viewer.session(eids["DEMO-ACh1"]))
+    finding = page.get_by_text("FewUniqueSamples")
+    assert not finding.is_visible()
+    page.get_by_text("1 finding").click()
+    finding.wait_for()
+    assert page.get_by_role("status").first.inner_text().startswith("! Usable, with warnings.")
 
 
 def test_what_did_not_hold_and_what_is_missing_is_said(viewer, page, root, eids):
