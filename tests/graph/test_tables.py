@@ -4,12 +4,12 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.cohort.collect import collect
 from iblnm_core.cohort.labels import FILE as LOG_OF_LABELS
 from iblnm_core.cohort.labels import add_label
 from iblnm_core.root import create_root
 from iblnm_core.schemas import ERRORS, RECORDINGS, SELECTION, SESSION_STATUS
-from iblnm_core.schemas.results import RESULTS
 from iblnm_core.session.responses import Responses
 from iblnm_core.storage.tables import read_table
 from iblnm_dagster.assets.analyses import table_key
@@ -139,7 +139,7 @@ def test_every_check_of_an_unpartitioned_asset_is_evaluated(cohort):
     runs, _, _ = cohort
     graph = runs.defs.resolve_asset_graph()
     # those of analyses are held in their own place
-    of_analyses = {table_key(name) for name in RESULTS}
+    of_analyses = {table_key(schema.name) for analysis in ANALYSES.values() for schema in analysis.tables}
     checked = [key for key in graph.asset_check_keys if key.asset_key not in of_analyses]
     keys = [key for key in checked if graph.get(key.asset_key).partitions_def is None]
     assert len(keys) >= 5
