@@ -209,6 +209,110 @@ class VideoPinStateQCError(SessionError):
     """The acquisition's quality control does not say that the camera's input follows the audio pulses."""
 
 
+class CorrectionError(SessionError):
+    """A correction cannot be computed from the traces of a fibre."""
+
+
+class MissingReference(CorrectionError):
+    """The correction needs a reference band, and there is none."""
+
+
+class MissingEpoch(CorrectionError):
+    """The correction is fitted on a baseline epoch, and none was given."""
+
+
+class TooShortForBaseline(CorrectionError):
+    """There is less signal than the slowest part of the correction needs."""
+
+
+class ConstantSignal(CorrectionError):
+    """Nothing varies: no scale to normalise by."""
+
+
+class AllSamplesMasked(CorrectionError):
+    """Too few samples are left by the mask."""
+
+
+class DegenerateDenominator(CorrectionError):
+    """What the signal is divided by comes too close to zero."""
+
+
+class NoUsableSignal(SessionError):
+    """The correction that analyses read could be computed for no fibre."""
+
+
+class LowReferenceCorrelation(SessionError):
+    """The bands share nothing that could be removed."""
+
+
+class NegativeReferenceSlope(SessionError):
+    """The reference moves against the signal, and is not subtracted."""
+
+
+class FitMethodSensitive(SessionError):
+    """The slope on the reference depends on how it is fitted."""
+
+
+class NoisyReference(SessionError):
+    """The reference is mostly noise."""
+
+
+class EventLockedReference(SessionError):
+    """The reference itself responds to an event."""
+
+
+class ReferenceContaminated(SessionError):
+    """Calcium, or its inverse, shows in the reference."""
+
+
+class ResidualReference(SessionError):
+    """A correction left some of the reference in the signal, or put its inverse there."""
+
+
+class ResidualBleaching(SessionError):
+    """The level of the signal drifts over the session."""
+
+
+class BaselineRebound(SessionError):
+    """Fluorescence recovers in the course of the session."""
+
+
+class StrongBleaching(SessionError):
+    """Most of the fluorescence is lost in the course of the session."""
+
+
+class LowSignalToNoise(SessionError):
+    """The signal hardly rises above the noise of its samples."""
+
+
+class FlatSteps(SessionError):
+    """Many samples equal the one before."""
+
+
+class MaskedSamples(SessionError):
+    """Much of the recording, or a long stretch of it, is masked."""
+
+
+class DarkOffsetImplausible(SessionError):
+    """What the camera reports without light is too close to the signal to be subtracted."""
+
+
+class TransientsNotSeparable(SessionError):
+    """Troughs are as deep as peaks are high: rates of transients are not those of events."""
+
+
+class MissingLP(SessionError):
+    """There is no pose of the left camera."""
+
+
+class MissingMotionEnergy(SessionError):
+    """There is no motion energy of the left camera."""
+
+
+class VideoFrameCountMismatch(SessionError):
+    """Pose or motion energy have another number of frames than the camera has times."""
+
+
 class UnexpectedError(SessionError):
     """Something that no rule foresees: a bug, a broken file, a dead worker."""
 
@@ -239,6 +343,14 @@ class NotLoaded(IblnmError):
 
 class UnknownOption(IblnmError, ValueError):
     """A choice of an analysis is none that exists."""
+
+
+class UnknownCorrection(IblnmError, LookupError):
+    """A correction is asked for that is not stored."""
+
+
+class CorrectionUnavailable(IblnmError):
+    """A correction is asked for that could not be computed."""
 
 
 class UnitError(IblnmError, ValueError):

@@ -117,6 +117,28 @@ class PreprocessingParameters:
     """The signal is unknown inside longer gaps between samples; null to interpolate across any."""
 
 
+CorrectionName = Literal[
+    "reference", "robust", "dff_exp", "control_fit", "no_reference", "no_reference_exp", "spectral"
+]
+
+
+@dataclass(frozen=True)
+class CorrectionParameters:
+    """Named corrections of the signal: which are stored, and which one everything else is made from."""
+
+    primary: CorrectionName = "robust"
+    """Responses and models read this one. A fibre without reference band has `no_reference` instead, and says so."""
+    stored: tuple[CorrectionName, ...] = ("reference", "robust", "dff_exp")
+    """Stored side by side, beside the primary one."""
+    dark: Literal["measured", "constant", "none"] = "measured"
+    """What is subtracted as the camera's floor: what it shows without light, else what its range of values stands for; or nothing."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the corrections that are stored, the primary one first."""
+        return tuple(dict.fromkeys((self.primary, *self.stored)))
+
+
 @dataclass(frozen=True)
 class ResponseParameters:
     """Peri-event responses."""
@@ -286,6 +308,7 @@ class Parameters:
     signal_quality: SignalQualityParameters = field(default_factory=SignalQualityParameters)
     bleaching_fit: BleachingFitParameters = field(default_factory=BleachingFitParameters)
     preprocessing: PreprocessingParameters = field(default_factory=PreprocessingParameters)
+    corrections: CorrectionParameters = field(default_factory=CorrectionParameters)
     responses: ResponseParameters = field(default_factory=ResponseParameters)
     magnitudes: MagnitudeParameters = field(default_factory=MagnitudeParameters)
     vectors: VectorParameters = field(default_factory=VectorParameters)
@@ -322,6 +345,7 @@ PRESETS: Mapping[str, Parameters] = MappingProxyType(
                 value="windows_and_whole", unique_samples="detrended_mean", minimum_unique_samples=0.1
             ),
             preprocessing=PreprocessingParameters(bleaching_padding_s=None, longest_bridged_gap_s=None),
+            corrections=CorrectionParameters(primary="reference", stored=(), dark="none"),
             responses=ResponseParameters(alignment="next_sample"),
             magnitudes=MagnitudeParameters(baseline_window_s=(-0.2, 0.0)),
             vectors=VectorParameters(trials="all"),

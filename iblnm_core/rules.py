@@ -9,14 +9,22 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from iblnm_core.errors import (
+    AllSamplesMasked,
     AmbiguousRegionMapping,
     BandInversion,
+    BaselineRebound,
     BlockStructureBug,
+    ConstantSignal,
     CorruptDataset,
+    DarkOffsetImplausible,
     DataNotListed,
+    DegenerateDenominator,
     DegenerateSignal,
     EarlySamples,
+    EventLockedReference,
     FewUniqueSamples,
+    FitMethodSensitive,
+    FlatSteps,
     HemisphereMismatch,
     IncompleteEventTimes,
     InsufficientTrials,
@@ -30,26 +38,41 @@ from iblnm_core.errors import (
     InvalidSubject,
     InvalidTargetNM,
     LedStateGap,
+    LowReferenceCorrelation,
+    LowSignalToNoise,
+    MaskedSamples,
     MissingBlockInfo,
     MissingBrainRegion,
     MissingExtractedData,
     MissingHemisphere,
     MissingHemiSuffix,
     MissingInsertion,
+    MissingLP,
+    MissingMotionEnergy,
     MissingRawData,
+    MissingReference,
     MissingRegionSource,
     MissingVideoTimestamps,
     MultipleCollections,
+    NegativeReferenceSlope,
     NMMismatch,
+    NoisyReference,
+    NoUsableSignal,
+    ReferenceContaminated,
+    ResidualBleaching,
+    ResidualReference,
     SessionError,
     SignalNotFinite,
     SignalWrongType,
+    StrongBleaching,
     SubjectNotUnique,
+    TooShortForBaseline,
     TrialsNotInPhotometryTime,
     TrueDuplicateSession,
     UnexpectedError,
     UnknownRawLayout,
     VideoDroppedFramesQCError,
+    VideoFrameCountMismatch,
     VideoLengthError,
     VideoPinStateQCError,
     VideoTimestampsQCError,
@@ -120,9 +143,10 @@ def _advisory(*errors: type[SessionError], blocks_analysis: bool = False) -> tup
 
 
 _RESPONSES = ("responses", "response_magnitudes", "response_vector", "condition_traces", "encoding_model")
-_SIGNAL = ("preprocessed_signal", *_RESPONSES)
-_BEHAVIOUR = ("trials", "task_performance", "wheel_velocity", "trial_regressors")
-_EVERYTHING = (*_BEHAVIOUR, "photometry_qc", *_SIGNAL, "video_qc")
+_CORRECTED = ("preprocessed_signal", *_RESPONSES)
+_SIGNAL = ("corrections", *_CORRECTED)
+_BEHAVIOUR = ("trials", "task_performance", "wheel_velocity", "trial_regressors", "pose")
+_EVERYTHING = (*_BEHAVIOUR, "photometry_qc", *_SIGNAL, "video_qc", "pose")
 
 _RULES = (
     Rule(
@@ -260,10 +284,53 @@ _RULES = (
         _advisory(FewUniqueSamples),
     ),
     Rule(
+        "corrections_computed",
+        "corrections",
+        "Every stored correction of every fibre could be computed.",
+        _advisory(
+            MissingReference,
+            TooShortForBaseline,
+            ConstantSignal,
+            AllSamplesMasked,
+            DegenerateDenominator,
+        ),
+    ),
+    Rule(
+        "reference_sound",
+        "corrections",
+        "The isosbestic band shows motion, and nothing of what the mouse's neurons do.",
+        _advisory(
+            LowReferenceCorrelation,
+            NegativeReferenceSlope,
+            FitMethodSensitive,
+            NoisyReference,
+            EventLockedReference,
+            ReferenceContaminated,
+        ),
+    ),
+    Rule(
+        "reference_removed",
+        "corrections",
+        "No correction leaves a part of the isosbestic band in the signal.",
+        _advisory(ResidualReference),
+    ),
+    Rule(
+        "baseline_steady",
+        "corrections",
+        "Fluorescence is lost slowly and does not come back; the level of the signal stays.",
+        _advisory(ResidualBleaching, BaselineRebound, StrongBleaching),
+    ),
+    Rule(
+        "samples_sound",
+        "corrections",
+        "Activity rises above the noise, samples differ, few are masked, and the dark offset leaves a signal.",
+        _advisory(LowSignalToNoise, FlatSteps, MaskedSamples, DarkOffsetImplausible),
+    ),
+    Rule(
         "signal_processable",
         "preprocessed_signal",
-        "The corrected signal could be computed and varies.",
-        _fatal(DegenerateSignal, stops=_SIGNAL),
+        "The bands vary, and the correction that analyses read could be computed.",
+        (*_fatal(DegenerateSignal, stops=_SIGNAL), *_fatal(NoUsableSignal, stops=_CORRECTED)),
     ),
     Rule(
         "wheel_available",
@@ -279,7 +346,7 @@ _RULES = (
         "video_qc",
         "The times of the left camera exist once and can be read.",
         tuple(
-            Consequence(error, Severity.ADVISORY, frozenset({"video_qc"}))
+            Consequence(error, Severity.ADVISORY, frozenset({"video_qc", "pose"}))
             for error in (MissingVideoTimestamps, CorruptDataset, MultipleCollections)
         ),
     ),
@@ -301,6 +368,20 @@ _RULES = (
         "video_qc",
         "The acquisition's quality control found the camera's input sound.",
         _advisory(VideoPinStateQCError),
+    ),
+    Rule(
+        "pose_available",
+        "pose",
+        "There is a LightningPose of the left camera, with all key points and one row per frame.",
+        _advisory(MissingLP, VideoFrameCountMismatch, CorruptDataset, MultipleCollections, MissingExtractedData),
+    ),
+    Rule(
+        "motion_energy_available",
+        "pose",
+        "There is a motion energy of the left camera, with one value per frame.",
+        _advisory(
+            MissingMotionEnergy, VideoFrameCountMismatch, CorruptDataset, MultipleCollections, MissingExtractedData
+        ),
     ),
     Rule(
         "no_unexpected_error",

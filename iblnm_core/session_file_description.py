@@ -7,6 +7,7 @@ from types import MappingProxyType
 from iblnm_core.schemas import ERRORS, SESSIONS, TABLES
 from iblnm_core.session.layout import METADATA_LISTS, METADATA_SCALARS, TRIAL_COLUMNS
 from iblnm_core.session.outputs import OUTPUTS, owner_of_part
+from iblnm_core.session.pose import EVENT_OF
 from iblnm_core.session.verdicts import ERROR_COLUMNS
 from iblnm_core.table_schema import Column, Kind
 
@@ -171,6 +172,41 @@ def _video_part() -> FilePart:
     )
 
 
+def _pose_part() -> FilePart:
+    columns = {column.name: column for column in TABLES["pose"].columns if column.name != "eid"}
+    events = {"traces": "around its own event", "baseline_traces": "around the stimulus"}
+    traces = tuple(
+        Entry(f"{group}/{name}", *entry)
+        for group, where in events.items()
+        for name, entry in {
+            "times": ("float64", "middles of the samples, relative to the event", "(w,)", "s"),
+            "trials": ("int64", "trial numbers", "(n,)"),
+            **{
+                name: (
+                    "float32",
+                    f"{columns[name].description.partition(',')[0]}: course {where}",
+                    "(n, w)",
+                    columns[name].unit,
+                )
+                for name in EVENT_OF
+            },
+        }.items()
+    )
+    timing = (
+        Entry("crosscorr/lags", "float64", "positive where paws lead the wheel", "(m,)", "s"),
+        Entry("crosscorr/functions", "float64", "correlation of paw and wheel speed in each third", "(3, m)"),
+        Entry("crosscorr/peak_lags", "float64", "where each is largest", "(3,)", "s"),
+    )
+    return FilePart(
+        "video",
+        "Movement in the left camera's video, as far as there is pose and motion energy; attributes are the session's row of "
+        "`metadata/pose.pqt`. `traces` and `baseline_traces` have the attributes `fs` (Hz) and `response_window` (s), "
+        "`crosscorr` has `drift` (s).",
+        traces + timing,
+        tuple(Entry(c.name, KINDS[c.kind], c.description, unit=c.unit) for c in columns.values()),
+    )
+
+
 def _errors_part() -> FilePart:
     columns = {column.name: column for column in ERRORS.columns}
     datasets = tuple(
@@ -308,6 +344,7 @@ FILE_PARTS: tuple[FilePart, ...] = (
     _wheel_part(),
     _regressors_part(),
     _video_part(),
+    _pose_part(),
     _errors_part(),
     FilePart("verdicts", "The rules that hold.", (Entry("passed", "text", "names of the rules", "(r,)"),)),
     FilePart(

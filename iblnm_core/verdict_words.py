@@ -229,6 +229,17 @@ WORDS: Mapping[str, Words] = MappingProxyType(
         "VideoTimestampsQCError": Words("Video timing", _VIDEO, _NO_VIDEO),
         "VideoDroppedFramesQCError": Words("Video frames", _VIDEO, _NO_VIDEO),
         "VideoPinStateQCError": Words("Video synchronisation", _VIDEO, _NO_VIDEO),
+        "MissingLP": Words(
+            "Pose",
+            "There is no pose of the left camera. Photometry is not affected.",
+            "Ask for it if the video is good.",
+        ),
+        "MissingMotionEnergy": Words(
+            "Motion energy",
+            "There is no motion energy of the left camera. Photometry is not affected.",
+            "Ask for it if the video is good.",
+        ),
+        "VideoFrameCountMismatch": Words("Video frames", _VIDEO, _NO_VIDEO),
         "UnexpectedError": Words(
             "Program",
             "The program met something that it was not written for; other sessions are unaffected.",

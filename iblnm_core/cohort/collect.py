@@ -17,11 +17,14 @@ from iblnm_core.identifiers import is_eid
 from iblnm_core.root import Root
 from iblnm_core.schemas import (
     CONDITION_TRACES,
+    CORRECTIONS,
     ENCODING_DELTA_R2,
     ENCODING_FITS,
     ENCODING_KERNELS,
     ERRORS,
+    EVENT_REFERENCE,
     PERFORMANCE,
+    POSE,
     QC_PHOTOMETRY,
     RESPONSE_MATRIX,
     RESPONSES,
@@ -30,7 +33,7 @@ from iblnm_core.schemas import (
     TRIALS,
     VIDEO,
 )
-from iblnm_core.session import layout, ledger, summary_layout
+from iblnm_core.session import corrections_layout, layout, ledger, pose_layout, summary_layout
 from iblnm_core.session.outputs import ALL_STAGES
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import StoredTable, Table, make_table, read_table, stored_table
@@ -68,6 +71,25 @@ def _qc(file: SessionFile) -> pd.DataFrame:
     return rows.assign(eid=file.eid) if len(rows) else rows
 
 
+def _corrections(file: SessionFile) -> pd.DataFrame:
+    parts = corrections_layout.correction_parts(file)
+    rows = [
+        {**row, "brain_region": layout.region_of(group)}
+        for group, part in parts.items()
+        for row in corrections_layout.correction_rows(part)
+    ]
+    return pd.DataFrame(rows).assign(eid=file.eid) if rows else pd.DataFrame()
+
+
+def _event_reference(file: SessionFile) -> pd.DataFrame:
+    parts = corrections_layout.correction_parts(file)
+    frames = [
+        corrections_layout.event_reference_rows(part).assign(brain_region=layout.region_of(group))
+        for group, part in parts.items()
+    ]
+    return pd.concat(frames, ignore_index=True).assign(eid=file.eid) if frames else pd.DataFrame()
+
+
 def _performance(file: SessionFile) -> pd.DataFrame:
     if "performance" not in file:
         return pd.DataFrame()
@@ -77,6 +99,10 @@ def _performance(file: SessionFile) -> pd.DataFrame:
 
 def _video(file: SessionFile) -> pd.DataFrame:
     return pd.DataFrame([layout.read_video(file)]) if "video_qc" in file else pd.DataFrame()
+
+
+def _pose(file: SessionFile) -> pd.DataFrame:
+    return pd.DataFrame([pose_layout.read_pose(file)]) if pose_layout.PART in file else pd.DataFrame()
 
 
 def _trials(file: SessionFile) -> pd.DataFrame:
@@ -156,6 +182,8 @@ COLLECTED: Mapping[str, tuple[TableSchema, Callable[[SessionFile], pd.DataFrame]
     {
         "errors": (ERRORS, _errors),
         "qc_photometry": (QC_PHOTOMETRY, _qc),
+        "corrections": (CORRECTIONS, _corrections),
+        "event_reference": (EVENT_REFERENCE, _event_reference),
         "performance": (PERFORMANCE, _performance),
         "trials": (TRIALS, _trials),
         "trial_timing": (TRIAL_TIMING, _timings),
@@ -167,6 +195,7 @@ COLLECTED: Mapping[str, tuple[TableSchema, Callable[[SessionFile], pd.DataFrame]
         "encoding_kernels": (ENCODING_KERNELS, _encoding_kernels),
         "encoding_delta_r2": (ENCODING_DELTA_R2, _encoding_delta_r2),
         "video": (VIDEO, _video),
+        "pose": (POSE, _pose),
     }
 )
 """Collected tables: their schema, and how their rows are read from a session file."""
@@ -175,6 +204,8 @@ OUTPUT_OF: Mapping[str, str] = MappingProxyType(
     {
         "errors": "session_errors",
         "qc_photometry": "photometry_qc",
+        "corrections": "corrections",
+        "event_reference": "corrections",
         "performance": "task_performance",
         "trials": "trials",
         "trial_timing": "trial_regressors",
@@ -186,6 +217,7 @@ OUTPUT_OF: Mapping[str, str] = MappingProxyType(
         "encoding_kernels": "encoding_model",
         "encoding_delta_r2": "encoding_model",
         "video": "video_qc",
+        "pose": "pose",
     }
 )
 """The session output that each collected table gathers."""

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from iblnm_core.corrections.failures import DegenerateDenominator, TooShortForBaseline
 from iblnm_core.corrections.masks import Flags
 from iblnm_core.corrections.robust import NORMAL_MAD, bisquare
 from iblnm_core.corrections.steps import Baseline, LowPass, MonotoneBaseline, Polynomial, RobustLowpass
 from iblnm_core.corrections.traces import SHORTEST_BASELINE_S, Traces
-from iblnm_core.errors import DegenerateSignal
+from iblnm_core.errors import DegenerateDenominator, DegenerateSignal, TooShortForBaseline
 from iblnm_core.parameters import PreprocessingParameters
 from iblnm_core.session.preprocessing import slow_course
 
@@ -110,7 +109,7 @@ def _change(traces: Traces, channel: str, step: Baseline) -> Array:
     if isinstance(step, LowPass) and channel == "reference" and traces.own_reference is not None:
         # as the preprocessing step has it: first filtered where it was recorded, then paired
         times, values = traces.own_reference
-        baseline = _slow(times, values, step)
+        baseline = _slow(channel, times, values, step)
         return np.interp(traces.times, times, (values - baseline) / baseline)
     baseline = course_of(traces, channel, step).at_samples
     values = traces.channel(channel)
@@ -120,7 +119,7 @@ def _change(traces: Traces, channel: str, step: Baseline) -> Array:
 def _course(traces: Traces, channel: str, step: Baseline) -> Course:
     values = traces.channel(channel)
     if isinstance(step, LowPass):
-        return _lowpass(traces, values, step)
+        return _lowpass(traces, channel, step)
     usable = traces.within(step.epoch if isinstance(step, MonotoneBaseline) else None)
     duration = np.count_nonzero(usable) / traces.rate_hz
     if duration < SHORTEST_BASELINE_S:
@@ -164,22 +163,22 @@ def _joined(traces: Traces, parts: list[tuple[slice, Fitted]]) -> Course:
     )
 
 
-def _slow(times: Array, values: Array, step: LowPass) -> Array:
+def _slow(channel: str, times: Array, values: Array, step: LowPass) -> Array:
     # the rule of the filter library: it cannot extend by more than there is
     fewest = 3 * (step.order + 1) + 1
     if len(values) < fewest:
         raise TooShortForBaseline(f"{len(values)} good samples; expected at least {fewest}")
     parameters = PreprocessingParameters(step.cutoff_hz, step.order, step.padding_s)
     try:
-        return slow_course(times, values, parameters)
+        return slow_course(times, values, parameters, channel)
     except DegenerateSignal as error:
         raise DegenerateDenominator(error.message) from error
 
 
-def _lowpass(traces: Traces, values: Array, step: LowPass) -> Course:
-    kept = traces.kept
+def _lowpass(traces: Traces, channel: str, step: LowPass) -> Course:
+    values, kept = traces.channel(channel), traces.kept
     places = np.flatnonzero(kept)
-    slow = _slow(traces.times[kept], values[kept], step)
+    slow = _slow(channel, traces.times[kept], values[kept], step)
     at_samples = slow if kept.all() else np.interp(np.arange(len(values)), places, slow)
     seconds = np.arange(0, len(values), max(1, round(traces.rate_hz)))
     return Course(traces.times[seconds], at_samples[seconds], at_samples)

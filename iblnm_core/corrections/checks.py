@@ -5,6 +5,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from iblnm_core.corrections.diagnostics import Diagnostics, EventReference
+from iblnm_core.errors import (
+    BaselineRebound,
+    DegenerateDenominator,
+    EventLockedReference,
+    FitMethodSensitive,
+    FlatSteps,
+    LowReferenceCorrelation,
+    LowSignalToNoise,
+    MaskedSamples,
+    NegativeReferenceSlope,
+    NoisyReference,
+    ReferenceContaminated,
+    ResidualBleaching,
+    ResidualReference,
+    SessionError,
+    StrongBleaching,
+)
 
 Scope = Literal["fibre", "correction", "event"]
 Values = Mapping[str, float]
@@ -19,7 +36,7 @@ class Check:
 
     Attributes
     ----------
-    name : str
+    error : type of SessionError
     measure : str
         The value that is reported.
     threshold : float
@@ -32,12 +49,17 @@ class Check:
         What it means to a reader.
     """
 
-    name: str
+    error: type[SessionError]
     measure: str
     threshold: float
     scope: Scope
     fires: Callable[[Values], bool]
     sentence: str
+
+    @property
+    def name(self) -> str:
+        """Return the name of the error."""
+        return self.error.__name__
 
 
 @dataclass(frozen=True)
@@ -63,7 +85,7 @@ def _shared(values: Values) -> bool:
 
 CHECKS: tuple[Check, ...] = (
     Check(
-        "LowReferenceCorrelation",
+        LowReferenceCorrelation,
         "reference_r",
         _SHARED,
         "fibre",
@@ -71,7 +93,7 @@ CHECKS: tuple[Check, ...] = (
         "nothing shared to remove: the correction is harmless and useless",
     ),
     Check(
-        "NegativeReferenceSlope",
+        NegativeReferenceSlope,
         "slope",
         0.0,
         "fibre",
@@ -79,7 +101,7 @@ CHECKS: tuple[Check, ...] = (
         "the reference moves against the signal and is not subtracted",
     ),
     Check(
-        "FitMethodSensitive",
+        FitMethodSensitive,
         "slope_disagreement",
         0.25,
         "fibre",
@@ -87,7 +109,7 @@ CHECKS: tuple[Check, ...] = (
         "the slope rests on few samples or on neural events",
     ),
     Check(
-        "NoisyReference",
+        NoisyReference,
         "slope_attenuation",
         0.3,
         "fibre",
@@ -95,7 +117,7 @@ CHECKS: tuple[Check, ...] = (
         "the reference is mostly noise: subtract only what is below 1 Hz",
     ),
     Check(
-        "EventLockedReference",
+        EventLockedReference,
         "t",
         5.0,
         "event",
@@ -103,7 +125,7 @@ CHECKS: tuple[Check, ...] = (
         "the reference itself responds to the event: read its response with `no_reference` beside it",
     ),
     Check(
-        "ReferenceContaminated",
+        ReferenceContaminated,
         "bleed",
         0.15,
         "fibre",
@@ -113,7 +135,7 @@ CHECKS: tuple[Check, ...] = (
         "calcium or its inverse is in the reference: amplitudes are off by about slope times bleed",
     ),
     Check(
-        "ResidualReference",
+        ResidualReference,
         "residual_r",
         0.15,
         "correction",
@@ -121,7 +143,7 @@ CHECKS: tuple[Check, ...] = (
         "this correction left reference in the trace, or put its inverse there",
     ),
     Check(
-        "ResidualBleaching",
+        ResidualBleaching,
         "trend_ratio",
         1.0,
         "fibre",
@@ -129,7 +151,7 @@ CHECKS: tuple[Check, ...] = (
         "the level is not comparable over the session, or it is genuinely tonic",
     ),
     Check(
-        "BaselineRebound",
+        BaselineRebound,
         "rebound",
         0.5,
         "fibre",
@@ -137,7 +159,7 @@ CHECKS: tuple[Check, ...] = (
         "fluorescence recovered: methods that only know decay would be wrong",
     ),
     Check(
-        "LowSignalToNoise",
+        LowSignalToNoise,
         "snr",
         2.0,
         "fibre",
@@ -145,7 +167,7 @@ CHECKS: tuple[Check, ...] = (
         "no visible activity: transients and z-scored amplitudes are noise",
     ),
     Check(
-        "FlatSteps",
+        FlatSteps,
         "flat_share",
         0.01,
         "fibre",
@@ -153,7 +175,7 @@ CHECKS: tuple[Check, ...] = (
         "many samples equal the one before: coarse or repeated values",
     ),
     Check(
-        "MaskedSamples",
+        MaskedSamples,
         "masked_share",
         0.05,
         "fibre",
@@ -161,7 +183,7 @@ CHECKS: tuple[Check, ...] = (
         "much of the recording, or a long stretch of it, is masked",
     ),
     Check(
-        "DegenerateDenominator",
+        DegenerateDenominator,
         "denominator_ratio",
         0.2,
         "correction",
@@ -169,7 +191,7 @@ CHECKS: tuple[Check, ...] = (
         "what the signal is divided by comes close to zero",
     ),
     Check(
-        "StrongBleaching",
+        StrongBleaching,
         "bleaching_share",
         0.6,
         "fibre",

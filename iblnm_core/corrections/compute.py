@@ -8,15 +8,6 @@ from numpy.typing import NDArray
 
 from iblnm_core.corrections.baselines import Course, block_means, block_places, change_of, course_of
 from iblnm_core.corrections.control_fit import fit_control
-from iblnm_core.corrections.failures import (
-    SKIPPING,
-    AllSamplesMasked,
-    ConstantSignal,
-    CorrectionError,
-    DegenerateDenominator,
-    MissingEpoch,
-    MissingReference,
-)
 from iblnm_core.corrections.motion import Motion, fit_motion
 from iblnm_core.corrections.normalisation import centre_and_scale
 from iblnm_core.corrections.result import Corrected, FitRecord, Status
@@ -31,8 +22,19 @@ from iblnm_core.corrections.steps import (
     SpectralGain,
 )
 from iblnm_core.corrections.traces import Traces
+from iblnm_core.errors import (
+    AllSamplesMasked,
+    ConstantSignal,
+    CorrectionError,
+    DegenerateDenominator,
+    MissingEpoch,
+    MissingReference,
+)
 
 Array = NDArray[np.float64]
+
+SKIPPING = (MissingReference, MissingEpoch)
+"""What is missing is no fault of the recording: such corrections count as skipped, the others as failed."""
 
 LEAST_DENOMINATOR = 0.2
 """What a signal is divided by must stay above this share of its median."""
@@ -63,7 +65,7 @@ def correct(traces: Traces, correction: Correction) -> Corrected:
     -------
     Corrected
         With status `skipped` where something it needs was not given, `failed` where the arithmetic ends; the reason is
-        the name of a class of `failures`. Nothing falls back on another correction.
+        the name of the error. Nothing falls back on another correction.
     """
     n_masked = int(np.count_nonzero(~traces.kept))
     try:

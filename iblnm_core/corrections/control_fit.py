@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iblnm_core.corrections.baselines import block_means, block_places
-from iblnm_core.corrections.failures import AllSamplesMasked, TooShortForBaseline
 from iblnm_core.corrections.motion import lowpassed, whole_blocks
 from iblnm_core.corrections.robust import RobustFit, robust_regression
 from iblnm_core.corrections.steps import ControlFit
 from iblnm_core.corrections.traces import SHORTEST_BASELINE_S, Traces
+from iblnm_core.errors import AllSamplesMasked, TooShortForBaseline
 
 Array = NDArray[np.float64]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,33 @@ _SMOOTH_HZ = 3.0
 _TREND_BLOCK_S = 60.0
 _BASELINE, _MOTION = RobustLowpass(), MotionFit()
 _LEVEL = MonotoneBaseline(rebound=False)
+
+
+MEASURES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "reference_r": ("correlation of signal and reference below 1 Hz, baselines divided out", ""),
+        "slope": ("robust slope of the signal on the reference below 1 Hz", ""),
+        "slope_ols": ("the same by least squares", ""),
+        "slope_disagreement": ("difference of the two over the larger one", ""),
+        "slope_attenuation": ("least-squares slope of all frequencies over the robust one below 1 Hz", ""),
+        "bleed": ("share of a transient outside events that shows in the reference, median", ""),
+        "bleed_z": ("the same over its standard error", ""),
+        "bleed_n": ("transients behind it", ""),
+        "reference_bleaching_share": ("share of the reference's fluorescence that is lost over the session", ""),
+        "bleaching_share": ("share of the signal's fluorescence that is lost over the session", ""),
+        "rebound": ("1 where the signal's fluorescence recovers, else 0", ""),
+        "bleaching_tau_s": ("mean time constant of the signal's decay, weighted by amplitude", "s"),
+        "trend": ("level of the last sixth of the session less that of the first, bleaching and motion removed", ""),
+        "trend_ratio": ("the same over the standard deviation of the corrected signal", ""),
+        "snr": ("97.5th percentile less median of the corrected signal below 3 Hz, over the noise of its samples", ""),
+        "flat_share": ("share of samples that equal the one before", ""),
+        "unique_share": ("share of distinct values", ""),
+        "masked_share": ("share of samples that are masked", ""),
+        "longest_gap_s": ("longest masked stretch", "s"),
+        "n_spikes": ("samples masked as spikes", "samples"),
+    }
+)
+"""Measures of a fibre by name: what each is, and its unit."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +212,11 @@ def residual_r(traces: Traces, result: Corrected) -> float:
     """
     if traces.reference is None:
         return np.nan
-    corrected = band_of(traces, bridged(result.dff, np.isfinite(result.dff), traces.rate_hz))
+    dff = result.dff
+    if len(result.times) != len(traces.times):
+        # computed without the samples that are missing in gaps
+        dff = np.where(traces.kept, np.interp(traces.times, result.times, dff), np.nan)
+    corrected = band_of(traces, bridged(dff, np.isfinite(dff), traces.rate_hz))
     reference = fit_trace(traces, "reference", _BASELINE, 1.0, None)
     good = whole_blocks(traces.kept, fit_size(traces.rate_hz))
     if np.ptp(corrected[good]) == 0 or np.ptp(reference[good]) == 0:

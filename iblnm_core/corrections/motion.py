@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iblnm_core.corrections.baselines import block_means, block_places, change_of
-from iblnm_core.corrections.failures import AllSamplesMasked
 from iblnm_core.corrections.masks import Flags
 from iblnm_core.corrections.robust import robust_regression
 from iblnm_core.corrections.steps import Baseline, MotionFit
 from iblnm_core.corrections.traces import Traces, bridged
+from iblnm_core.errors import AllSamplesMasked
 from iblnm_core.session.preprocessing import fit_isosbestic
 
 Array = NDArray[np.float64]

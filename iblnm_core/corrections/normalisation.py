@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from iblnm_core.corrections.failures import ConstantSignal
 from iblnm_core.corrections.robust import noise_sd, robust_sd
+from iblnm_core.errors import ConstantSignal
 
 Array = NDArray[np.float64]
 Unit = Literal["dff", "z", "z_mad", "noise"]

@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from iblnm_core.corrections.failures import ConstantSignal
 from iblnm_core.corrections.normalisation import Unit
 from iblnm_core.corrections.steps import Correction
+from iblnm_core.errors import ConstantSignal
 
 Array = NDArray[np.float64]
 Status = Literal["ok", "failed", "skipped"]
@@ -78,7 +78,7 @@ class Corrected:
     correction : Correction
     status : {'ok', 'failed', 'skipped'}
     reason : str or None
-        Name of a class of `failures` unless ok.
+        Name of the error unless ok.
     message : str or None
         What was found and what was expected unless ok.
     times, dff : ndarray of float64, (n,)

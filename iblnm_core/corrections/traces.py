@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iblnm_core.corrections.dark import DarkOffset
-from iblnm_core.corrections.failures import AllSamplesMasked, MissingReference, TooShortForBaseline
 from iblnm_core.corrections.masks import (
     Bit,
     Bits,
@@ -22,6 +21,7 @@ from iblnm_core.corrections.masks import (
     mask_of_band,
     runs,
 )
+from iblnm_core.errors import AllSamplesMasked, MissingReference, TooShortForBaseline
 
 Array = NDArray[np.float64]
 T = TypeVar("T")
@@ -211,7 +211,7 @@ def prepare(
         if len(good) and good.mean() >= LEAST_SHARE:
             own = other_times[good], other[good]
             paired = np.interp(times, other_times, filled(other, good))
-            mask |= _bits_at(times, other_times, other_mask)
+            mask |= bits_at(times, other_times, other_mask)
     if len(times) < 2:
         return Traces(times, values, paired, mask)
     rate = float(1 / np.median(np.diff(times)))
@@ -224,7 +224,7 @@ def prepare(
     return Traces(times, values, paired, mask, steps_at, own)
 
 
-def _bits_at(times: Array, other_times: Array, other_mask: Bits) -> Bits:
+def bits_at(times: Array, other_times: Array, other_mask: Bits) -> Bits:
     """Return the mask of another band at some times: that of both samples an interpolated value is made of."""
     after = np.clip(np.searchsorted(other_times, times), 0, len(other_times) - 1)
     # a sample at the very time of one of the other band is made of that one alone

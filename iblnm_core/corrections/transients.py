@@ -1,5 +1,7 @@
 """Where a corrected trace has transients: peaks that rise above its noise. Their kinetics are not measured here."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,13 +13,107 @@ from iblnm_core.corrections.traces import bridged
 
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
+Flags = NDArray[np.bool_]
 
-_CUTOFF_HZ = 4.0
-_LEVEL_BLOCKS = 31
-_PROMINENCE_WITHIN_S = 10.0
-_LEAST_WIDTH_S = 0.1
-_LEAST_APART_S = 0.2
-_FROM_MASK_S = 0.5
+_FEWEST_SAMPLES = 10
+"""The filter takes no fewer."""
+
+
+@dataclass(frozen=True)
+class TransientParameters:
+    """Transients of a corrected trace: what counts as one, what is measured of it, in which windows they are counted."""
+
+    threshold_sd: float = 5.0
+    """Least height above the local level and least prominence, in standard deviations of the filtered noise."""
+    cutoff_hz: float = 4.0
+    """Transients are looked for and measured below this, or below 0.4 of a sampling rate that is too low for it."""
+    level_window_s: int = 31
+    """The local level is a running median over this window, of means over one second."""
+    prominence_window_s: float = 10.0
+    """Prominence is that within this window, the peak in its middle."""
+    least_width_s: float = 0.1
+    """At half prominence."""
+    least_apart_s: float = 0.2
+    from_mask_s: float = 0.5
+    """No transient is found so close to a masked sample."""
+    baseline_window_s: tuple[float, float] = (-1.0, -0.3)
+    """Start (included) and end (excluded) relative to the peak."""
+    decay_within_s: float = 3.0
+    """A transient that takes longer to fall to half its amplitude has no decay."""
+    compound_within_s: float = 2.0
+    """Transients so close to another one are compound."""
+    event_within_s: float = 5.0
+    """A transient later than this after the last event belongs to none."""
+    pre_window_s: tuple[float, float] = (-1.0, 0.0)
+    """Start (included) and end (excluded) relative to the event, as those of the next two."""
+    post_window_s: tuple[float, float] = (0.0, 1.0)
+    late_window_s: tuple[float, float] = (1.0, 3.0)
+    inverted_share: float = 0.5
+    """Troughs more frequent than this share of the peaks make transients inseparable from fluctuation,"""
+    fluctuating_per_min: float = 1.0
+    """when peaks are more frequent than this,"""
+    crowded_per_min: float = 30.0
+    """and peaks as frequent as this are inseparable in any case."""
+
+
+_DEFAULT = TransientParameters()
+_PEAKS_WINDOW_S = 20.0
+"""Of the prominence in `transient_peaks`, on which diagnostics rest."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The transients of one trace, and what they were found on.
+
+    Attributes
+    ----------
+    rate_hz : float
+    peaks : ndarray of int, (p,)
+        Samples, increasing.
+    prominences : ndarray of float64, (p,)
+        Fraction.
+    troughs : ndarray of int, (q,)
+        Peaks of the inverted trace: real transients are positive, so their number is that of false peaks.
+    smooth, level : ndarray of float64, (n,)
+        Filtered trace and its local level, fraction; gaps are bridged. Not a number where there is too little to filter.
+    searched : ndarray of bool, (n,)
+        Where a transient could be found: not at masked samples, nor close to them.
+    threshold : float
+        Least height and prominence, fraction. Not a number where the noise is not known.
+    """
+
+    rate_hz: float
+    peaks: Places
+    prominences: Array
+    troughs: Places
+    smooth: Array
+    level: Array
+    searched: Flags
+    threshold: float
+
+
+def detect_transients(dff: Array, rate_hz: float, parameters: TransientParameters = _DEFAULT) -> Detection:
+    """Find the peaks of a corrected trace that stand out of its sample noise, not out of its spread; and such troughs.
+
+    Parameters
+    ----------
+    dff : ndarray of float64, (n,)
+        Fraction, not a number where masked. Any length: where there is too little to filter, nothing is found.
+    rate_hz : float
+    parameters : TransientParameters
+
+    Returns
+    -------
+    Detection
+    """
+    smooth, level, threshold = _filtered(dff, rate_hz, parameters)
+    searched = _searched(dff, rate_hz, parameters)
+    peaks, prominences = _stand_out(smooth - level, threshold, rate_hz, parameters)
+    troughs, _ = _stand_out(level - smooth, threshold, rate_hz, parameters)
+    found = searched[peaks]
+    return Detection(
+        rate_hz, peaks[found], prominences[found], troughs[searched[troughs]], smooth, level, searched, threshold
+    )
 
 
 def transient_peaks(dff: Array, rate_hz: float, k: float = 5.0, *, inverted: bool = False) -> Places:
@@ -38,24 +134,48 @@ def transient_peaks(dff: Array, rate_hz: float, k: float = 5.0, *, inverted: boo
     ndarray of int, (p,)
         Samples.
     """
+    parameters = replace(_DEFAULT, threshold_sd=k, prominence_window_s=_PEAKS_WINDOW_S)
+    smooth, level, threshold = _filtered(dff, rate_hz, parameters)
+    peaks, _ = _stand_out(level - smooth if inverted else smooth - level, threshold, rate_hz, parameters)
+    found: Places = peaks[_searched(dff, rate_hz, parameters)[peaks]]
+    return found
+
+
+def _searched(dff: Array, rate_hz: float, parameters: TransientParameters) -> Flags:
+    """Return where a transient can be found: not at masked samples, nor close to them."""
+    return ~dilated(~np.isfinite(dff), round(parameters.from_mask_s * rate_hz))
+
+
+def _filtered(dff: Array, rate_hz: float, parameters: TransientParameters) -> tuple[Array, Array, float]:
+    """Return the trace below the cutoff, its local level, and the threshold."""
     from scipy.ndimage import median_filter
-    from scipy.signal import find_peaks
 
     kept = np.isfinite(dff)
-    cutoff = min(_CUTOFF_HZ, 0.4 * rate_hz)
-    smooth = lowpassed(bridged(dff, kept, rate_hz), cutoff, rate_hz)
     size = max(1, round(rate_hz))
-    levels = median_filter(block_means(smooth, size), _LEVEL_BLOCKS, mode="nearest")
+    # without two neighbours that are known there is no noise
+    if len(dff) < max(size, _FEWEST_SAMPLES) or not (kept[1:] & kept[:-1]).any():
+        unknown = np.full(len(dff), np.nan)
+        return unknown, unknown, np.nan
+    cutoff = min(parameters.cutoff_hz, 0.4 * rate_hz)
+    smooth = lowpassed(bridged(dff, kept, rate_hz), cutoff, rate_hz)
+    levels = median_filter(block_means(smooth, size), parameters.level_window_s, mode="nearest")
     level = np.interp(np.arange(len(smooth)), block_places(len(levels), size), levels)
-    least = k * noise_sd(dff) * np.sqrt(cutoff / (rate_hz / 2))
-    peaks, _ = find_peaks(
-        level - smooth if inverted else smooth - level,
-        height=least,
-        prominence=least,
-        wlen=2 * round(_PROMINENCE_WITHIN_S * rate_hz) + 1,
-        width=_LEAST_WIDTH_S * rate_hz,
-        distance=max(1, round(_LEAST_APART_S * rate_hz)),
+    return smooth, level, float(parameters.threshold_sd * noise_sd(dff) * np.sqrt(cutoff / (rate_hz / 2)))
+
+
+def _stand_out(above: Array, threshold: float, rate_hz: float, parameters: TransientParameters) -> tuple[Places, Array]:
+    """Return peaks of a trace less its level, and their prominences."""
+    from scipy.signal import find_peaks
+
+    # out of no noise everything would stand out, down to rounding
+    if not threshold > 0:
+        return np.empty(0, np.intp), np.empty(0)
+    peaks, found = find_peaks(
+        above,
+        height=threshold,
+        prominence=threshold,
+        wlen=2 * round(parameters.prominence_window_s / 2 * rate_hz) + 1,
+        width=parameters.least_width_s * rate_hz,
+        distance=max(1, round(parameters.least_apart_s * rate_hz)),
     )
-    near_mask = dilated(~kept, round(_FROM_MASK_S * rate_hz))
-    found: Places = peaks[~near_mask[peaks]]
-    return found
+    return peaks, found["prominences"]

@@ -61,8 +61,9 @@ class Plant:
 
 
 NO_RESPONSES = frozenset({"responses", "response_magnitudes", "response_vector", "condition_traces", "encoding_model"})
-NO_SIGNAL = NO_RESPONSES | {"preprocessed_signal"}
-NO_TRIALS = NO_SIGNAL | {"trials", "task_performance", "wheel_velocity", "trial_regressors"}
+NO_CORRECTED = NO_RESPONSES | {"preprocessed_signal"}
+NO_SIGNAL = NO_CORRECTED | {"corrections"}
+NO_TRIALS = NO_SIGNAL | {"trials", "task_performance", "wheel_velocity", "trial_regressors", "pose"}
 
 
 def trials_error(error_type: str, pattern: str, *, fatal: bool = True) -> ExpectedError:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from iblnm_core.demo import changes, files
 from iblnm_core.demo.changes import TRIAL_FILES
 from iblnm_core.demo.expectations import (
+    NO_CORRECTED,
     NO_RESPONSES,
     NO_SIGNAL,
     NO_TRIALS,
@@ -193,7 +194,9 @@ _PHOTOMETRY_CONTENT = (
             photometry_error(
                 "FewUniqueSamples", r"^Few unique samples: NBM-r/GCaMP=0\.00\d, NBM-r/Isosbestic=", fatal=False
             ),
+            ExpectedError("preprocessed_signal", "NoUsableSignal", True, r"robust could be computed for no fibre"),
         ),
+        NO_CORRECTED,
     ),
     Plant(
         "dead_channel",
@@ -308,7 +311,7 @@ _METADATA = (
         "No list of the camera's channels, no film, no camera times.",
         changes.without(files.RAW_CHANNELS, files.RAW_VIDEO, files.CAMERA_TIMES),
         (not_listed("raw_video, raw_photometry_channels"), video_error("MissingVideoTimestamps")),
-        frozenset({"video_qc"}),
+        frozenset({"video_qc", "pose"}),
     ),
     Plant(
         "video",

@@ -38,7 +38,7 @@ from iblnm_core.demo.statistic import Statistic
 from iblnm_core.demo.truth import MAGNITUDES, response_magnitudes, session_truth, trial_frame
 from iblnm_core.parameters import PRESETS, Parameters
 from iblnm_core.session.bleaching import fit_bleaching
-from iblnm_core.session.preprocessing import preprocess
+from iblnm_core.session.correcting import preprocess
 from iblnm_core.storage.atomic import write_bytes
 from iblnm_core.workers import results_of
 

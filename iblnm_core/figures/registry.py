@@ -11,6 +11,7 @@ from iblnm_core.figures.learning_curves import LEARNING_CURVES
 from iblnm_core.figures.movement_encoding import MOVEMENT_FAMILIES
 from iblnm_core.figures.nested_models import NESTED_MODEL_FAMILIES
 from iblnm_core.figures.photometry_qc import PHOTOMETRY_QC
+from iblnm_core.figures.pose_qc import POSE_QC
 from iblnm_core.figures.response_models import MODEL_FAMILIES
 from iblnm_core.figures.response_vectors import VECTOR_FAMILIES
 from iblnm_core.figures.responses import RESPONSE_FAMILIES
@@ -28,6 +29,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             DATASET_OVERVIEW,
             FIBRE_LOCATIONS,
             PHOTOMETRY_QC,
+            POSE_QC,
             RIG_WATCH,
             TASK_PERFORMANCE,
             LEARNING_CURVES,

@@ -88,6 +88,8 @@ class LoadedSession(PhotometrySessionLoader):  # type: ignore[misc]
         One row per trial.
     photometry : dict of str to DataFrame
         By band (`GCaMP`, `Isosbestic`, and `GCaMP_preprocessed`): time (s, session clock) x brain region.
+    corrections : dict of str to Part
+        By brain region: every stored correction; `trace` reads them.
     responses : dict of str to DataArray
         By brain region: event x trial x time (s from the event), z.
     qc : DataFrame
@@ -118,6 +120,7 @@ class LoadedSession(PhotometrySessionLoader):  # type: ignore[misc]
         self.parameters = parameters or _parameters_of(root, self.root_path)
         self.trials = pd.DataFrame()
         self.photometry: dict[str, pd.DataFrame] = {}
+        self.corrections: ByRegion = ByRegion()
         self.responses: ByRegion = ByRegion()
         self.qc = pd.DataFrame()
         self.wheel_velocity = xr.DataArray(np.empty((0, 0), np.float32), dims=("trial", "time"), name="velocity")

@@ -5,13 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
+from iblnm_core.corrections.normalisation import Unit
 from iblnm_core.notebook import stored
 from iblnm_core.notebook.error_log import exception_logger
 from iblnm_core.notebook.loading import ByRegion, LoadedSession
 from iblnm_core.session import photometry_stage, stages
 from iblnm_core.session.blocks import BLOCK_SESSION_TYPES, judge_blocks
+from iblnm_core.session.corrections_layout import corrections_part, trace_of
 from iblnm_core.session.performance import FITTED_BLOCKS, choices_of, task_performance
 from iblnm_core.session.photometry import check_trials_inside
 from iblnm_core.session.psychometric import fit_psychometrics
@@ -102,21 +105,43 @@ class PhotometrySession(LoadedSession):
 
     @exception_logger
     def preprocess(self) -> None:
-        """Correct bleaching and movement, and put the z-scored signal on a regular grid.
+        """Compute the corrections, and put the z-scored signal of the primary one on a regular grid.
 
         Raises
         ------
-        DegenerateSignal
+        DegenerateSignal, NoUsableSignal
         """
-        recording = self._recording()
+        recording, trials = self._recording(), self.trials if len(self.trials) else None
         with self._judging("signal_processable") as judge:
-            signals = photometry_stage.correct(recording, self.stage.fibers, self.parameters, judge)
-        self.stage.signals = signals
+            found = photometry_stage.correct(recording, self.stage.fibers, trials, self.parameters, judge)
+        self.stage.keep(found)
         groups = self.groups()
+        self.corrections = ByRegion((groups[index], corrections_part(index, one)) for index, one in found.items())
         self.photometry[self.preprocessed_band] = stored.signal_frame(
-            {groups[index]: signal for index, signal in signals.items()}
+            {groups[index]: signal for index, signal in self.stage.signals.items()}
         )
         self._note_quality()
+
+    @exception_logger
+    def trace(self, region: str, correction: str | None = None, unit: Unit = "dff") -> "pd.Series[float]":
+        """Return the signal of one region under a correction, over session time (s).
+
+        Parameters
+        ----------
+        region : str
+        correction : str, optional
+            Otherwise the primary one.
+        unit : {'dff', 'z', 'z_mad', 'noise'}
+
+        Raises
+        ------
+        UnknownCorrection
+            When it is not stored; the message names those that are.
+        CorrectionUnavailable
+            When it could not be computed; the message says why.
+        """
+        self._need(bool(self.corrections), "preprocess")
+        return trace_of(self.corrections[region], correction, unit)
 
     @exception_logger
     def extract_responses(self, events: Sequence[str] | None = None) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from iblnm_core.session import layout, ledger
+from iblnm_core.session import corrections_layout, layout, ledger
 from iblnm_core.session.fingerprint import BY_HAND, Provenance, library_versions
 from iblnm_core.session.outputs import owner_of_part
 from iblnm_core.session.photometry_stage import Fiber, Photometry
@@ -70,8 +70,12 @@ def _load_photometry(session: "LoadedSession", file: SessionFile) -> None:
     signals = layout.read_preprocessed(file)
     if signals:
         session.photometry[session.preprocessed_band] = signal_frame({name: s for name, (_, s) in signals.items()})
-        fibers = tuple(Fiber(place, index, _region(name)) for place, (name, (index, _)) in enumerate(signals.items()))
+        fibers = tuple(
+            Fiber(place, index, layout.region_of(name)) for place, (name, (index, _)) in enumerate(signals.items())
+        )
         session.stage = Photometry(fibers, signals=dict(signals.values()))
+    for name, part in corrections_layout.correction_parts(file).items():
+        session.corrections[name] = part
     order = session.parameters.responses.events
     for name, responses in layout.read_responses(file).items():
         known = [event for event in order if event in responses.events]
@@ -80,10 +84,6 @@ def _load_photometry(session: "LoadedSession", file: SessionFile) -> None:
     quality = layout.read_qc(file)
     if len(quality):
         session.qc = quality
-
-
-def _region(group: str) -> str:
-    return group.partition("#")[0]
 
 
 def save(session: "LoadedSession", path: Path, groups: frozenset[str]) -> None:
@@ -127,6 +127,8 @@ def _photometry_parts(session: "LoadedSession") -> dict[str, Part]:
             values = corrected[groups[index]]
             now = replace(signal, times=values.index.to_numpy(), values=values.to_numpy())
             parts[f"photometry/{groups[index]}/preprocessed"] = layout.preprocessed_part(index, now)
+    for group, part in session.corrections.items():
+        parts[f"photometry/{group}/corrections"] = part
     for group, responses in session.responses.items():
         index = index_of.get(group, len(index_of))
         parts[f"photometry/{group}/responses"] = layout.responses_part(index, responses_of(responses))

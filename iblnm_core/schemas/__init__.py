@@ -6,7 +6,8 @@ from types import MappingProxyType
 from iblnm_core.schemas.analyses import CONDITION_TRACES, MEAN_TRACES, MODELLING_FRAME, RESPONSE_MATRIX, RESPONSES
 from iblnm_core.schemas.behaviour import PERFORMANCE, TRIAL_REGRESSORS, TRIAL_TIMING, TRIALS
 from iblnm_core.schemas.catalogue import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
-from iblnm_core.schemas.recording import QC_PHOTOMETRY, VIDEO
+from iblnm_core.schemas.pose import POSE
+from iblnm_core.schemas.recording import CORRECTIONS, EVENT_REFERENCE, QC_PHOTOMETRY, VIDEO
 from iblnm_core.schemas.results import RESULTS
 from iblnm_core.schemas.standing import ERRORS, LABELS, RECORDINGS, SELECTION, SESSION_STATUS, STAGE_LOGS
 from iblnm_core.schemas.task_encoding import ENCODING_DELTA_R2, ENCODING_FITS, ENCODING_KERNELS
@@ -14,15 +15,18 @@ from iblnm_core.table_schema import TableSchema
 
 __all__ = [
     "CONDITION_TRACES",
+    "CORRECTIONS",
     "ENCODING_DELTA_R2",
     "ENCODING_FITS",
     "ENCODING_KERNELS",
     "ERRORS",
+    "EVENT_REFERENCE",
     "FIBERS",
     "LABELS",
     "MEAN_TRACES",
     "MODELLING_FRAME",
     "PERFORMANCE",
+    "POSE",
     "QC_PHOTOMETRY",
     "RECORDINGS",
     "RESPONSES",
@@ -51,6 +55,8 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType(
             ERRORS,
             *STAGE_LOGS.values(),
             QC_PHOTOMETRY,
+            CORRECTIONS,
+            EVENT_REFERENCE,
             PERFORMANCE,
             TRIALS,
             TRIAL_TIMING,
@@ -62,6 +68,7 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType(
             ENCODING_KERNELS,
             ENCODING_DELTA_R2,
             VIDEO,
+            POSE,
             SESSION_STATUS,
             LABELS,
             SELECTION,

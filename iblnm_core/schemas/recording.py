@@ -2,7 +2,8 @@
 
 from pathlib import PurePosixPath
 
-from iblnm_core.schemas.keys import EID, VIDEO_OUTCOMES
+from iblnm_core.corrections.diagnostics import MEASURES
+from iblnm_core.schemas.keys import EID, EVENT, FIBER, REGION, VIDEO_OUTCOMES
 from iblnm_core.session.signal_quality import METRICS
 from iblnm_core.table_schema import Column, TableSchema
 
@@ -55,6 +56,73 @@ QC_PHOTOMETRY = TableSchema(
         *_metric_columns("percentile_asymmetry"),
         *_metric_columns("percentile_distance"),
         Column("verdict", "text", "ok, or the fatal errors of the recording"),
+        *(
+            Column(name, "number", f"{meaning}; GCaMP row only", unit, nullable=True)
+            for name, (meaning, unit) in MEASURES.items()
+        ),
+    ),
+)
+
+_CORRECTION = Column("correction", "text", "name of the correction")
+
+CORRECTIONS = TableSchema(
+    "corrections",
+    PurePosixPath("data/corrections.pqt"),
+    "How the signals were corrected: one row per recording and stored correction.",
+    ("eid", "fiber_idx", "correction"),
+    (
+        EID,
+        FIBER,
+        REGION,
+        _CORRECTION,
+        Column("is_primary", "truth", "whether responses and models are made from it"),
+        Column("status", "text", "ok, failed or skipped"),
+        Column("reason", "text", "name of the error unless ok", nullable=True),
+        Column("message", "text", "what was found and what was expected unless ok", nullable=True),
+        Column("dark_signal", "number", "subtracted from the signal band before all else", "camera units"),
+        Column("dark_reference", "number", "subtracted from the isosbestic band", "camera units"),
+        Column("dark_source", "text", "measured, constant, none or refused (too close to the signal)"),
+        Column("dark_source_reference", "text", "the same of the isosbestic band"),
+        Column(
+            "slope", "number", "of the signal on the isosbestic band; of control_fit in camera units", nullable=True
+        ),
+        Column("intercept", "number", "of the same line", nullable=True),
+        Column("slope_clipped", "truth", "whether it was negative, so that nothing was subtracted"),
+        Column("slope_ols", "number", "slope of plain least squares", nullable=True),
+        Column("iterations", "integer", "passes of the robust fit"),
+        Column("rebound", "truth", "whether the baseline has a recovering term"),
+        Column("denominator_ratio", "number", "least over median of what the signal was divided by", nullable=True),
+        Column("mean", "number", "of the corrected signal, relative change", nullable=True),
+        Column("sd", "number", "its standard deviation", nullable=True),
+        Column("median", "number", "its median", nullable=True),
+        Column("mad_sd", "number", "1.4826 times its median absolute deviation", nullable=True),
+        Column("noise_sd", "number", "standard deviation of the noise of its samples", nullable=True),
+        Column("n_samples", "integer", "samples of the signal band", "samples"),
+        Column("n_masked", "integer", "those that were not used", "samples"),
+        Column(
+            "residual_r", "number", "correlation with the isosbestic band below 1 Hz after correction", nullable=True
+        ),
+    ),
+)
+
+EVENT_REFERENCE = TableSchema(
+    "event_reference",
+    PurePosixPath("data/event_reference.pqt"),
+    "How the isosbestic band itself responds to events: one row per recording and event.",
+    ("eid", "fiber_idx", "event"),
+    (
+        EID,
+        FIBER,
+        REGION,
+        EVENT,
+        Column("t", "number", "mean response over its standard error, over trials", nullable=True),
+        Column(
+            "share",
+            "number",
+            "part of the isosbestic band in what an uncorrected response would be (0-1)",
+            nullable=True,
+        ),
+        Column("n", "integer", "trials", "trials"),
     ),
 )
 

@@ -17,11 +17,12 @@ from iblnm_core.encoding.design import ContinuousRegressor
 from iblnm_core.encoding.model import fit_encoding_model
 from iblnm_core.errors import IblnmError
 from iblnm_core.parameters import Parameters
-from iblnm_core.session import layout, photometry_stage, stages, summary_layout
+from iblnm_core.session import corrections_layout, layout, photometry_stage, pose_layout, stages, summary_layout
 from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.magnitudes import fiber_vector, modelled_trials, own_responses, response_sizes
 from iblnm_core.session.metadata import judge_metadata, judge_paths
 from iblnm_core.session.performance import task_performance
+from iblnm_core.session.pose import make_pose
 from iblnm_core.session.regressors import trial_regressors
 from iblnm_core.session.responses import Responses
 from iblnm_core.session.timing import StepTimes
@@ -30,7 +31,7 @@ from iblnm_core.session.video import video_row
 from iblnm_core.session.wheel import WheelVelocity, peak_velocity
 from iblnm_core.storage.session_file import Part, SessionFile
 
-PHOTOMETRY = frozenset({"photometry_qc", "preprocessed_signal"})
+PHOTOMETRY = frozenset({"photometry_qc", "corrections", "preprocessed_signal"})
 """Outputs of the photometry stage, which are made together from the same files."""
 
 
@@ -116,13 +117,13 @@ class Computation:
                 self._regressors(trials, velocities if "wheel_velocity" in due else self._stored_velocities())
         if "encoding_model" in due and self._can_make(trials, "encoding_model"):
             with self._guarded({"encoding_model"}), self.times.step("encoding"):
-                # a wheel that is missing or broken has its own verdict, and the model does without it
-                known = "wheel_velocity" in due
-                wheel = self.wheel if known else stages.load_wheel(self.inputs, self.parameters, Judge())
-                self._encoding(trials, signals if due & PHOTOMETRY else self._stored_signals(), wheel)
+                self._encoding(trials, signals if due & PHOTOMETRY else self._stored_signals(), self._any_wheel(due))
         if "video_qc" in due and "video_qc" not in self.judge.stopped:
             with self._guarded({"video_qc"}), self.times.step("video"):
                 self._video()
+        if "pose" in due and self._can_make(trials, "pose"):
+            with self._guarded({"pose"}), self.times.step("pose"):
+                self._pose(trials, self._any_wheel(due))
 
     def _can_make(self, trials: pd.DataFrame | None, name: str) -> TypeGuard[pd.DataFrame]:
         return trials is not None and name not in self.judge.stopped
@@ -150,6 +151,11 @@ class Computation:
         if result.quality is not None:
             self.parts |= layout.qc_parts(result.quality, groups)
             self.summaries["photometry_qc"] = {"n_rows": len(result.quality)}
+        for index, corrections in result.corrections.items():
+            self.parts[f"photometry/{groups[index]}/corrections"] = corrections_layout.corrections_part(
+                index, corrections
+            )
+            self.summaries["corrections"] = {"n_recordings": len(result.corrections)}
         for fiber in result.fibers:
             signal = result.signals.get(fiber.fiber_idx)
             if signal is not None and result.recording is not None:
@@ -281,6 +287,17 @@ class Computation:
             row = video_row(quality, self.row, has_errors=failed, parameters=self.parameters.video)
             self.parts["video_qc"] = layout.video_part(row)
             self.summaries["video_qc"] = {"n_frames": quality.n_frames}
+
+    def _any_wheel(self, due: frozenset[str]) -> WheelVelocity | None:
+        """Return the wheel, if any: one that is missing or broken has its own verdict, and others do without it."""
+        known = "wheel_velocity" in due
+        return self.wheel if known else stages.load_wheel(self.inputs, self.parameters, Judge())
+
+    def _pose(self, trials: pd.DataFrame, wheel: WheelVelocity | None) -> None:
+        camera_times = self.inputs.array("camera_times")
+        pose = make_pose(self.inputs, trials, camera_times, wheel, self.parameters, self.judge)
+        self.parts[pose_layout.PART] = pose_layout.pose_part(pose, self.parameters.responses.window_s)
+        self.summaries["pose"] = {"n_trials": len(trials)}
 
     @contextmanager
     def _guarded(self, outputs: Iterable[str]) -> Iterator[None]:

@@ -85,6 +85,11 @@ def region_groups(regions: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def region_of(group: str) -> str:
+    """Return the region of a recording group."""
+    return group.partition("#")[0]
+
+
 def fiber_groups(regions: Mapping[int, str]) -> dict[int, str]:
     """Return the group name of every fibre, from its region by fibre index."""
     order = sorted(regions)
@@ -201,7 +206,7 @@ def signal_parts(
 
 def preprocessed_part(fiber_idx: int, signal: PreprocessedSignal) -> Part:
     """Return the part of one fibre's corrected signal."""
-    attributes = {name: getattr(signal, name) for name in _SIGNAL_ATTRIBUTES}
+    attributes = {name: getattr(signal, name) for name in (*_SIGNAL_ATTRIBUTES, "correction")}
     return Part(
         {"times": signal.times, "signal": signal.values},
         {"fs": round(signal.sampling_rate_hz), "fiber_idx": fiber_idx, **attributes},
@@ -224,6 +229,7 @@ def read_preprocessed(file: SessionFile) -> dict[str, tuple[int, PreprocessedSig
                 values=np.asarray(part.datasets["signal"]),
                 sampling_rate_hz=float(part.attributes["fs"]),
                 iso_correlation=np.nan,
+                correction=str(part.attributes.get("correction", "reference")),
                 **attributes,
             )
             found[group] = (int(part.attributes.get("fiber_idx", len(found))), signal)

@@ -1,7 +1,7 @@
 """The extracted photometry signal: splitting it into bands, matching fibres to regions, cutting it to the session."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +55,8 @@ class Recording:
         Frames under some other combination of LEDs.
     n_invalid_samples : int
         Frames that the extraction marks as outside the synchronised range, used or not.
+    dark : ndarray of float64, (d, k)
+        What the ROIs show while no LED is on.
     """
 
     rois: tuple[str, ...]
@@ -62,6 +64,7 @@ class Recording:
     bands: Mapping[str, Band]
     n_stray_frames: int
     n_invalid_samples: int
+    dark: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
 
 
 def roi_columns(names: Sequence[str]) -> tuple[str, ...]:
@@ -110,7 +113,7 @@ def recording_from_tables(signal: "pa.Table", locations: "pa.Table", parameters:
     _check_finite(times, values, in_bands, rois, regions)
     dark = np.isin(codes, [index for index, name in enumerate(names) if name in _DARK])
     stray = ~in_bands & ~dark & usable
-    return Recording(rois, regions, bands, int(stray.sum()), int((~valid).sum()))
+    return Recording(rois, regions, bands, int(stray.sum()), int((~valid).sum()), values[dark & usable])
 
 
 def _located_rois(locations: "pa.Table") -> tuple[tuple[str, ...], tuple[str, ...]]:

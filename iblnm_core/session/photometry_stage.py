@@ -7,10 +7,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iblnm_core.errors import CorruptDataset, DegenerateSignal, MissingExtractedData, MissingRawData, SessionError
+from iblnm_core.errors import (
+    CorruptDataset,
+    DegenerateSignal,
+    MissingExtractedData,
+    MissingRawData,
+    NoUsableSignal,
+    SessionError,
+)
 from iblnm_core.parameters import Parameters
+from iblnm_core.rules import RULES
 from iblnm_core.schemas import QC_PHOTOMETRY
 from iblnm_core.session.bleaching import BleachingFit, fit_bleaching
+from iblnm_core.session.correcting import FiberCorrections, correct_fiber, correction_errors
 from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.outputs import DATASET_NAMES
 from iblnm_core.session.photometry import (
@@ -22,7 +31,7 @@ from iblnm_core.session.photometry import (
     restrict_to_session,
     roi_columns,
 )
-from iblnm_core.session.preprocessing import PreprocessedSignal, preprocess
+from iblnm_core.session.preprocessing import PreprocessedSignal, check_processable
 from iblnm_core.session.raw_frames import (
     RAW_COLUMNS,
     RawCounts,
@@ -52,13 +61,21 @@ class Photometry:
 
     fibers: tuple[Fiber, ...] = ()
     recording: Recording | None = None
+    corrections: dict[int, FiberCorrections] = field(default_factory=dict)
+    """All corrections by fibre index."""
     signals: dict[int, PreprocessedSignal] = field(default_factory=dict)
-    """Corrected signals by fibre index."""
+    """Those of the primary correction by fibre index."""
     metrics: dict[tuple[int, str], BandQuality] = field(default_factory=dict)
     """Metrics by fibre index and band."""
     bleaching: dict[int, BleachingFit] = field(default_factory=dict)
     """Exponentials through the signal band by fibre index."""
     quality: pd.DataFrame | None = None
+
+    def keep(self, corrections: dict[int, FiberCorrections]) -> None:
+        """Take over corrections, and the signals of the primary one as far as it could be computed."""
+        self.corrections = corrections
+        found = {index: one.signal for index, one in corrections.items()}
+        self.signals = {index: signal for index, signal in found.items() if signal is not None}
 
 
 def process_photometry(
@@ -96,9 +113,9 @@ def process_photometry(
     if result.recording is not None:
         with times.step("signal_quality"):
             measure(result, result.recording, parameters, judge)
-    if result.recording is not None and "preprocessed_signal" not in judge.stopped:
+    if result.recording is not None and "corrections" not in judge.stopped:
         with times.step("preprocess"):
-            result.signals = correct(result.recording, result.fibers, parameters, judge)
+            result.keep(correct(result.recording, result.fibers, trials, parameters, judge))
     result.quality = quality_rows(result, counts, regions, recording, parameters, judge)
     return result
 
@@ -191,39 +208,56 @@ def load_recording(inputs: SessionInputs, parameters: Parameters, judge: Judge) 
 
 
 def correct(
-    recording: Recording, fibers: Sequence[Fiber], parameters: Parameters, judge: Judge
-) -> dict[int, PreprocessedSignal]:
-    """Return the corrected signal of every fibre by its index; none at all when one of them cannot be corrected.
+    recording: Recording, fibers: Sequence[Fiber], trials: pd.DataFrame | None, parameters: Parameters, judge: Judge
+) -> dict[int, FiberCorrections]:
+    """Return the corrections of every fibre by its index; none at all when the bands of one are no signals.
 
     Parameters
     ----------
     recording : Recording
         Cut to the session.
     fibers : sequence of Fiber
+    trials : DataFrame or None
+        Whose events the reference may respond to.
     parameters : Parameters
     judge : Judge
-        Gets the verdict.
+        Gets the verdicts.
     """
     names = parameters.photometry.signal_band, parameters.photometry.reference_band
-    signal, reference = (recording.bands[name] for name in names)
-    corrected: dict[int, PreprocessedSignal] = {}
+    bands = [recording.bands[name] for name in names]
     errors: list[SessionError] = []
     for fiber in fibers:
         try:
-            corrected[fiber.fiber_idx] = preprocess(
-                signal.times,
-                signal.values[:, fiber.column],
-                reference.times,
-                reference.values[:, fiber.column],
-                parameters.preprocessing,
-                parameters.photometry.band_pairing,
-                names,
-            )
+            for name, band in zip(names, bands, strict=True):
+                check_processable(name, band.times, band.values[:, fiber.column], parameters.preprocessing)
         except DegenerateSignal as error:
             message = f"{DATASET_NAMES['signal']}: {fiber.region}: {error.message}"
             errors.append(DegenerateSignal(message, measured=error.measured, threshold=error.threshold))
+    corrected: dict[int, FiberCorrections] = {}
+    if not errors:
+        known = [event for event in parameters.responses.events if trials is not None and event in trials]
+        events = {} if trials is None else {event: trials[event].to_numpy(np.float64) for event in known}
+        for fiber in fibers:
+            signal, reference = ((b.times, np.ascontiguousarray(b.values[:, fiber.column])) for b in bands)
+            dark = recording.dark[:, fiber.column] if recording.dark.size else None
+            corrected[fiber.fiber_idx] = correct_fiber(signal, reference, parameters, dark, events)
+        _judge_corrections({fiber.region: corrected[fiber.fiber_idx] for fiber in fibers}, judge)
+        if all(found.signal is None for found in corrected.values()):
+            wanted = parameters.corrections.primary
+            errors.append(
+                NoUsableSignal(f"correction {wanted} could be computed for no fibre, see corrections_computed")
+            )
     judge.record("signal_processable", errors)
-    return {} if errors else corrected
+    return corrected
+
+
+def _judge_corrections(found: Mapping[str, FiberCorrections], judge: Judge) -> None:
+    """Record what is to be said about the corrections of all fibres, each under its rule."""
+    errors = [error for region, corrections in found.items() for error in correction_errors(corrections, region)]
+    for rule in RULES.values():
+        if rule.asset == "corrections":
+            own = tuple(consequence.error for consequence in rule.consequences)
+            judge.record(rule.name, [error for error in errors if isinstance(error, own)])
 
 
 def quality_rows(
@@ -289,8 +323,11 @@ def _typed(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def _of_signal_band(result: Photometry, fiber_idx: int) -> dict[str, Any]:
     """Return what a quality row has for the signal band only."""
-    corrected, bleaching = result.signals.get(fiber_idx), result.bleaching.get(fiber_idx)
-    row: dict[str, Any] = {} if corrected is None else {"iso_correlation": corrected.iso_correlation}
+    corrected, bleaching = result.corrections.get(fiber_idx), result.bleaching.get(fiber_idx)
+    row: dict[str, Any] = {}
+    if corrected is not None:
+        row["iso_correlation"] = corrected.iso_correlation
+        row |= {} if corrected.diagnostics is None else corrected.diagnostics.measures
     if bleaching is not None:
         row |= {
             "bleaching_amplitude": bleaching.amplitude,

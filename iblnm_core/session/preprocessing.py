@@ -1,7 +1,6 @@
-"""From two raw bands to one corrected signal: bleaching, isosbestic fit, z-score, regular grid. Arrays only."""
+"""What corrections of a signal are made of: slow course, line on the isosbestic band, regular grid. Arrays only."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +24,13 @@ class PreprocessedSignal:
         are too long to interpolate across.
     sampling_rate_hz : float
     iso_slope, iso_intercept : float
-        Line of the signal band on the reference band, both as relative change.
+        Line of the signal band on the reference band, both as relative change; not a number without one.
     iso_correlation : float
         Share of the signal's variance that the line explains.
     mean, standard_deviation : float
         Of the corrected signal before z-scoring, relative change.
+    correction : str
+        Name of the correction.
     """
 
     times: Array
@@ -40,85 +41,44 @@ class PreprocessedSignal:
     iso_correlation: float
     mean: float
     standard_deviation: float
+    correction: str
 
 
-def preprocess(
-    signal_times: Array,
-    signal: Array,
-    reference_times: Array,
-    reference: Array,
-    parameters: PreprocessingParameters,
-    band_pairing: Literal["time", "position"],
-    names: tuple[str, str] = ("signal", "reference"),
-) -> PreprocessedSignal:
-    """Correct a signal for bleaching and for what it shares with the isosbestic reference.
-
-    See `docs/methods/preprocessing.md`.
+def regular_grid(times: Array, rate_hz: float) -> Array:
+    """Return regular times from the first sample on; they end before the last.
 
     Parameters
     ----------
-    signal_times, signal : ndarray of float64, (n,)
-        s, session clock; camera units.
-    reference_times, reference : ndarray of float64, (r,)
-        Likewise for the reference band; paired by position it must have n samples too.
-    parameters : PreprocessingParameters
-    band_pairing : {'time', 'position'}
-        Whether the reference is interpolated at the signal's times or taken sample by sample.
-    names : tuple of str
-        What the two bands are called in messages.
-
-    Raises
-    ------
-    DegenerateSignal
-        When either band is too short or constant, its times do not increase, its slow course is not positive, or
-        nothing that varies is left after correction.
+    times : ndarray of float64, (n,)
+        s, increasing.
+    rate_hz : float
     """
-    _check_processable(names[0], signal_times, signal, parameters)
-    _check_processable(names[1], reference_times, reference, parameters)
-    corrected = remove_bleaching(signal_times, signal, parameters, names[0])
-    shared = remove_bleaching(reference_times, reference, parameters, names[1])
-    if band_pairing == "time":
-        shared = np.interp(signal_times, reference_times, shared)
-    slope, intercept, explained = fit_isosbestic(corrected, shared)
-    residual = corrected - (slope * shared + intercept)
-    mean, deviation = float(np.mean(residual)), float(np.std(residual))
-    if not (np.isfinite(deviation) and deviation > 0):
-        raise DegenerateSignal(
-            f"corrected {names[0]} has standard deviation {deviation}; expected a positive one",
-            measured=deviation,
-            threshold=0,
-        )
-    grid, values = on_regular_grid(
-        signal_times, (residual - mean) / deviation, parameters.sampling_rate_hz, parameters.longest_bridged_gap_s
-    )
-    return PreprocessedSignal(grid, values, parameters.sampling_rate_hz, slope, intercept, explained, mean, deviation)
+    return np.arange(times[0], times[-1], 1 / rate_hz)
 
 
-def on_regular_grid(
-    times: Array, values: Array, rate_hz: float, longest_bridged_s: float | None
-) -> tuple[Array, Array]:
-    """Interpolate a signal on a regular grid by a monotone piecewise cubic.
+def on_grid(grid: Array, times: Array, values: Array, longest_bridged_s: float | None) -> Array:
+    """Interpolate a signal on a grid by a monotone piecewise cubic.
 
     Parameters
     ----------
+    grid : ndarray of float64, (m,)
+        s, increasing.
     times, values : ndarray of float64, (n,)
         s, increasing; finite.
-    rate_hz : float
     longest_bridged_s : float or None
         Inside longer gaps between samples the result is not a number; None to interpolate across any.
 
     Returns
     -------
-    grid, values : ndarray of float64, (m,)
-        The grid starts at the first sample and ends before the last.
+    ndarray of float64, (m,)
+        Not a number before the first sample and after the last.
     """
     from scipy.interpolate import PchipInterpolator
 
-    grid = np.arange(times[0], times[-1], 1 / rate_hz)
-    interpolated: Array = PchipInterpolator(times, values)(grid)
+    interpolated: Array = PchipInterpolator(times, values, extrapolate=False)(grid)
     if longest_bridged_s is not None:
         interpolated[_inside_gaps(grid, times, longest_bridged_s)] = np.nan
-    return grid, interpolated
+    return interpolated
 
 
 def _inside_gaps(grid: Array, times: Array, longest_bridged_s: float) -> NDArray[np.bool_]:
@@ -130,7 +90,21 @@ def _inside_gaps(grid: Array, times: Array, longest_bridged_s: float) -> NDArray
     return inside
 
 
-def _check_processable(name: str, times: Array, values: Array, parameters: PreprocessingParameters) -> None:
+def check_processable(name: str, times: Array, values: Array, parameters: PreprocessingParameters) -> None:
+    """Refuse a band that no correction can be computed of.
+
+    Parameters
+    ----------
+    name : str
+        What the band is called in messages.
+    times, values : ndarray of float64, (n,)
+    parameters : PreprocessingParameters
+
+    Raises
+    ------
+    DegenerateSignal
+        When it is too short or constant, or its times do not increase.
+    """
     # the filter's own odd extension needs this many samples
     minimum = 6 * (parameters.bleaching_filter_order + 1) // 2 + 1
     if len(times) < minimum:

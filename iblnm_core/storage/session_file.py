@@ -35,8 +35,8 @@ _PADDED_CHUNK = (16, 256)
 class Part:
     """Content of one part: datasets by name, attributes by name.
 
-    Text datasets are sequences of strings (null allowed); everything else is a numeric array. Names of datasets may
-    contain `/`, which makes subgroups.
+    Text datasets are sequences of strings (null allowed); everything else is a numeric array. Names of datasets and of
+    attributes may contain `/`, which makes subgroups.
     """
 
     datasets: Mapping[str, Values] = field(default_factory=dict)
@@ -228,8 +228,8 @@ def _write_group(group: Any, part: Part, written: dict[int, Any]) -> None:
             texts = [NULL if text is None else text for text in values]
             group.create_dataset(name, data=texts, shape=(len(texts),), dtype=h5py.string_dtype("utf-8"))
     for name, value in part.attributes.items():
-        plain = _plain(value)
-        group.attrs[name] = plain
+        subgroup, _, own = name.rpartition("/")
+        (group.require_group(subgroup) if subgroup else group).attrs[own] = _plain(value)
     group.attrs[_HASH] = content_hash(part)
 
 
@@ -277,16 +277,21 @@ def _read_group(group: Any) -> Part:
     import h5py
 
     datasets: dict[str, Values] = {}
+    attributes = {name: _decoded(value) for name, value in group.attrs.items() if name != _HASH}
 
-    def collect(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            if h5py.check_string_dtype(item.dtype) is not None:
+    def collect(prefix: str, items: Any) -> None:
+        # an array that is stored once and linked twice has two names
+        for own, item in items.items():
+            name = prefix + own
+            if isinstance(item, h5py.Group):
+                attributes.update({f"{name}/{key}": _decoded(value) for key, value in item.attrs.items()})
+                collect(f"{name}/", item)
+            elif h5py.check_string_dtype(item.dtype) is not None:
                 datasets[name] = [None if text == NULL else text for text in item.asstr()[()].tolist()]
             else:
                 datasets[name] = item[()]
 
-    group.visititems(collect)
-    attributes = {name: _decoded(value) for name, value in group.attrs.items() if name != _HASH}
+    collect("", group)
     return Part(datasets, attributes)
 
 

@@ -6,7 +6,7 @@ from scipy.signal import butter
 
 from iblnm_core.parameters import PRESETS
 from iblnm_core.session.blocks import planned_probabilities, shortest_block
-from iblnm_core.session.preprocessing import preprocess
+from iblnm_core.session.correcting import preprocess
 from iblnm_core.session.raw_frames import RawFrames, count_raw_faults
 from iblnm_core.session.responses import peri_event
 from iblnm_core.session.signal_quality import band_quality

@@ -14,7 +14,6 @@ from iblnm_core.corrections.baselines import course_of
 from iblnm_core.corrections.compute import correct, correct_all
 from iblnm_core.corrections.dark import DarkOffset
 from iblnm_core.corrections.diagnostics import residual_r, responses
-from iblnm_core.corrections.failures import ConstantSignal
 from iblnm_core.corrections.masks import ONLY_MISSING, dilated
 from iblnm_core.corrections.normalisation import centre_and_scale
 from iblnm_core.corrections.recipes import NAMED, reference_like, with_epoch
@@ -26,9 +25,11 @@ from iblnm_core.demo.planted_fluorescence import SCENARIOS, plant
 from iblnm_core.demo.presets import RULER_SEED, ruler_plans
 from iblnm_core.demo.recovery import cut_recording
 from iblnm_core.demo.session import simulate_session
+from iblnm_core.errors import ConstantSignal
 from iblnm_core.parameters import PRESETS
+from iblnm_core.session.correcting import preprocess
 from iblnm_core.session.photometry import recording_from_tables, restrict_to_session
-from iblnm_core.session.preprocessing import on_regular_grid, preprocess
+from iblnm_core.session.preprocessing import on_grid, regular_grid
 from iblnm_core.session.trials import trials_from_table
 
 COMPUTABLE = [name for name in NAMED if name != "epoch_fit"]
@@ -191,9 +192,8 @@ def test_the_reference_correction_is_the_preprocessing_step(preset):
     traces = prepare(times[0], values[0], times[1], values[1], parameters=ONLY_MISSING)
     result = correct(traces, reference_like(parameters.preprocessing))
     kept = np.isfinite(result.dff)
-    _, z = on_regular_grid(
-        result.times[kept], result.in_unit("z")[kept], 30.0, parameters.preprocessing.longest_bridged_gap_s
-    )
+    gap = parameters.preprocessing.longest_bridged_gap_s
+    z = on_grid(regular_grid(times[0], 30.0), result.times[kept], result.in_unit("z")[kept], gap)
     np.testing.assert_allclose(z, made.values, rtol=0, atol=1e-12)
     assert (result.fit.slope, result.mean, result.sd) == pytest.approx(
         (made.iso_slope, made.mean, made.standard_deviation), rel=1e-9, abs=1e-15

@@ -33,8 +33,8 @@ from iblnm_core.demo.signal import event_gains, side_sign, variance_budget
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.identifiers import is_eid
 from iblnm_core.parameters import PRESETS
+from iblnm_core.session.correcting import preprocess
 from iblnm_core.session.metadata import absent_categories
-from iblnm_core.session.preprocessing import preprocess
 from iblnm_core.sources.local import LocalSource
 from iblnm_core.vocabulary import EXCLUDED_SUBJECTS, split_region
 

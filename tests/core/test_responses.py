@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 from iblphotometry import fpio, processing
 
 from iblnm_core.parameters import PRESETS
+from iblnm_core.session.correcting import preprocess
 from iblnm_core.session.photometry import recording_from_tables, restrict_to_session
-from iblnm_core.session.preprocessing import preprocess
 from iblnm_core.session.responses import (
     Responses,
     extract_responses,

@@ -9,7 +9,8 @@ from scipy.stats import kurtosis, skew
 
 from iblnm_core.parameters import PRESETS
 from iblnm_core.session.bleaching import fit_bleaching
-from iblnm_core.session.preprocessing import fit_isosbestic, preprocess, remove_bleaching
+from iblnm_core.session.correcting import preprocess
+from iblnm_core.session.preprocessing import fit_isosbestic, remove_bleaching
 from iblnm_core.session.responses import extract_responses, magnitudes, mask_after_next_event, subtract_baseline
 from iblnm_core.session.signal_quality import band_quality
 
