@@ -19,6 +19,7 @@ from iblnm_core.cohort_parameters import (
     SelectionParameters,
     TaskEncodingParameters,
 )
+from iblnm_core.correction_parameters import CorrectionParameters, TransientParameters
 
 
 @dataclass(frozen=True)
@@ -115,28 +116,6 @@ class PreprocessingParameters:
     sampling_rate_hz: float = 30.0
     longest_bridged_gap_s: float | None = 0.5
     """The signal is unknown inside longer gaps between samples; null to interpolate across any."""
-
-
-CorrectionName = Literal[
-    "reference", "robust", "dff_exp", "control_fit", "no_reference", "no_reference_exp", "spectral"
-]
-
-
-@dataclass(frozen=True)
-class CorrectionParameters:
-    """Named corrections of the signal: which are stored, and which one everything else is made from."""
-
-    primary: CorrectionName = "robust"
-    """Responses and models read this one. A fibre without reference band has `no_reference` instead, and says so."""
-    stored: tuple[CorrectionName, ...] = ("reference", "robust", "dff_exp")
-    """Stored side by side, beside the primary one."""
-    dark: Literal["measured", "constant", "none"] = "measured"
-    """What is subtracted as the camera's floor: what it shows without light, else what its range of values stands for; or nothing."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the corrections that are stored, the primary one first."""
-        return tuple(dict.fromkeys((self.primary, *self.stored)))
 
 
 @dataclass(frozen=True)
@@ -309,6 +288,7 @@ class Parameters:
     bleaching_fit: BleachingFitParameters = field(default_factory=BleachingFitParameters)
     preprocessing: PreprocessingParameters = field(default_factory=PreprocessingParameters)
     corrections: CorrectionParameters = field(default_factory=CorrectionParameters)
+    transients: TransientParameters = field(default_factory=TransientParameters)
     responses: ResponseParameters = field(default_factory=ResponseParameters)
     magnitudes: MagnitudeParameters = field(default_factory=MagnitudeParameters)
     vectors: VectorParameters = field(default_factory=VectorParameters)

@@ -67,6 +67,7 @@ from iblnm_core.errors import (
     StrongBleaching,
     SubjectNotUnique,
     TooShortForBaseline,
+    TransientsNotSeparable,
     TrialsNotInPhotometryTime,
     TrueDuplicateSession,
     UnexpectedError,
@@ -142,8 +143,15 @@ def _advisory(*errors: type[SessionError], blocks_analysis: bool = False) -> tup
     return tuple(Consequence(error, Severity.ADVISORY, blocks_analysis=blocks_analysis) for error in errors)
 
 
-_RESPONSES = ("responses", "response_magnitudes", "response_vector", "condition_traces", "encoding_model")
-_CORRECTED = ("preprocessed_signal", *_RESPONSES)
+_RESPONSES = (
+    "responses",
+    "response_magnitudes",
+    "response_vector",
+    "condition_traces",
+    "response_cells",
+    "encoding_model",
+)
+_CORRECTED = ("preprocessed_signal", "transients", *_RESPONSES)
 _SIGNAL = ("corrections", *_CORRECTED)
 _BEHAVIOUR = ("trials", "task_performance", "wheel_velocity", "trial_regressors", "pose")
 _EVERYTHING = (*_BEHAVIOUR, "photometry_qc", *_SIGNAL, "video_qc", "pose")
@@ -331,6 +339,12 @@ _RULES = (
         "preprocessed_signal",
         "The bands vary, and the correction that analyses read could be computed.",
         (*_fatal(DegenerateSignal, stops=_SIGNAL), *_fatal(NoUsableSignal, stops=_CORRECTED)),
+    ),
+    Rule(
+        "transients_separable",
+        "transients",
+        "Peaks of the signal are more frequent than troughs as deep.",
+        _advisory(TransientsNotSeparable),
     ),
     Rule(
         "wheel_available",

@@ -1,72 +1,14 @@
 """What lies in a session file, part by part, as a reader with plain `h5py` finds it. How it reads as a page is `documentation`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from iblnm_core.schemas import ERRORS, SESSIONS, TABLES
 from iblnm_core.session.layout import METADATA_LISTS, METADATA_SCALARS, TRIAL_COLUMNS
-from iblnm_core.session.outputs import OUTPUTS, owner_of_part
-from iblnm_core.session.pose import EVENT_OF
+from iblnm_core.session.outputs import OUTPUTS
 from iblnm_core.session.verdicts import ERROR_COLUMNS
-from iblnm_core.table_schema import Column, Kind
-
-KINDS: Mapping[Kind, str] = MappingProxyType(
-    {
-        "text": "text",
-        "integer": "int64",
-        "number": "float64",
-        "truth": "bool",
-        "texts": "list of text",
-        "numbers": "list of float64",
-    }
-)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One dataset or attribute of a part of the session file.
-
-    Attributes
-    ----------
-    name : str
-    kind : str
-        Data type as stored.
-    description : str
-    shape : str
-        Symbols for the dimensions; empty for a scalar.
-    unit : str
-    """
-
-    name: str
-    kind: str
-    description: str
-    shape: str = ""
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class FilePart:
-    """One part of the session file.
-
-    Attributes
-    ----------
-    path : str
-        `REGION` stands for the name of a recording.
-    description : str
-    datasets, attributes : tuple of Entry
-    """
-
-    path: str
-    description: str
-    datasets: tuple[Entry, ...] = ()
-    attributes: tuple[Entry, ...] = ()
-
-    @property
-    def output(self) -> str | None:
-        """The output of the session step that owns the part."""
-        return owner_of_part(self.path)
-
+from iblnm_core.session_file_entries import FIBER_INDEX, KINDS, Entry, FilePart
+from iblnm_core.session_file_signals import POSE_PART, SIGNAL_PARTS
+from iblnm_core.table_schema import Column
 
 _SESSION_COLUMNS = {column.name: column for column in SESSIONS.columns}
 _TRIALS = MappingProxyType(
@@ -87,7 +29,6 @@ _TRIALS = MappingProxyType(
         "intervals_1": ("end of the trial", "s"),
     }
 )
-_FIBER_INDEX = Entry("fiber_idx", "int64", "position of the fibre in the session's lists")
 
 
 def _metadata_part() -> FilePart:
@@ -172,41 +113,6 @@ def _video_part() -> FilePart:
     )
 
 
-def _pose_part() -> FilePart:
-    columns = {column.name: column for column in TABLES["pose"].columns if column.name != "eid"}
-    events = {"traces": "around its own event", "baseline_traces": "around the stimulus"}
-    traces = tuple(
-        Entry(f"{group}/{name}", *entry)
-        for group, where in events.items()
-        for name, entry in {
-            "times": ("float64", "middles of the samples, relative to the event", "(w,)", "s"),
-            "trials": ("int64", "trial numbers", "(n,)"),
-            **{
-                name: (
-                    "float32",
-                    f"{columns[name].description.partition(',')[0]}: course {where}",
-                    "(n, w)",
-                    columns[name].unit,
-                )
-                for name in EVENT_OF
-            },
-        }.items()
-    )
-    timing = (
-        Entry("crosscorr/lags", "float64", "positive where paws lead the wheel", "(m,)", "s"),
-        Entry("crosscorr/functions", "float64", "correlation of paw and wheel speed in each third", "(3, m)"),
-        Entry("crosscorr/peak_lags", "float64", "where each is largest", "(3,)", "s"),
-    )
-    return FilePart(
-        "video",
-        "Movement in the left camera's video, as far as there is pose and motion energy; attributes are the session's row of "
-        "`metadata/pose.pqt`. `traces` and `baseline_traces` have the attributes `fs` (Hz) and `response_window` (s), "
-        "`crosscorr` has `drift` (s).",
-        traces + timing,
-        tuple(Entry(c.name, KINDS[c.kind], c.description, unit=c.unit) for c in columns.values()),
-    )
-
-
 def _errors_part() -> FilePart:
     columns = {column.name: column for column in ERRORS.columns}
     datasets = tuple(
@@ -222,20 +128,22 @@ FILE_PARTS: tuple[FilePart, ...] = (
     _trials_part(),
     _performance_part(),
     _qc_part(),
+    *SIGNAL_PARTS,
     FilePart(
         "photometry/REGION/preprocessed",
-        "The corrected signal.",
+        "The signal under the primary correction.",
         (
             Entry("times", "float64", "regular grid, session clock", "(m,)", "s"),
             Entry("signal", "float64", "z-scored before it was put on the grid", "(m,)", "z"),
         ),
         (
             Entry("fs", "int64", "sampling rate", unit="Hz"),
-            _FIBER_INDEX,
+            FIBER_INDEX,
             Entry("iso_slope", "float64", "slope of the isosbestic fit"),
             Entry("iso_intercept", "float64", "intercept of the isosbestic fit", unit="dF/F"),
             Entry("mean", "float64", "mean of the corrected signal before z-scoring", unit="dF/F"),
             Entry("standard_deviation", "float64", "its standard deviation; signal x this + mean is dF/F", unit="dF/F"),
+            Entry("correction", "text", "name of the correction"),
         ),
     ),
     FilePart(
@@ -247,7 +155,7 @@ FILE_PARTS: tuple[FilePart, ...] = (
             Entry("Isosbestic/times", "float64", "frames under the 415 nm LED, session clock", "(i,)", "s"),
             Entry("Isosbestic/signal", "float32", "fluorescence", "(i,)", "camera units"),
         ),
-        (_FIBER_INDEX,),
+        (FIBER_INDEX,),
     ),
     FilePart(
         "photometry/REGION/responses",
@@ -263,7 +171,7 @@ FILE_PARTS: tuple[FilePart, ...] = (
         (
             Entry("fs", "int64", "sampling rate", unit="Hz"),
             Entry("response_window", "float64", "start (included) and end (excluded) of the window", "(2,)", "s"),
-            _FIBER_INDEX,
+            FIBER_INDEX,
         ),
     ),
     FilePart(
@@ -282,7 +190,7 @@ FILE_PARTS: tuple[FilePart, ...] = (
             Entry("baseline_window", "float64", "start (included) and end (excluded) of the baseline", "(2,)", "s"),
             Entry("early_window", "float64", "start (included) and end (excluded) of the window", "(2,)", "s"),
             Entry("pre_event_window", "float64", "start (included) and end (excluded) of what was before", "(2,)", "s"),
-            _FIBER_INDEX,
+            FIBER_INDEX,
         ),
     ),
     FilePart(
@@ -292,7 +200,7 @@ FILE_PARTS: tuple[FilePart, ...] = (
             Entry("feature", "text", "condition, such as stimOn_c6.25_ipsi_incorrect", "(f,)"),
             Entry("response", "float64", "mean over the trials that models use", "(f,)", "z"),
         ),
-        (_FIBER_INDEX,),
+        (FIBER_INDEX,),
     ),
     FilePart(
         "photometry/REGION/traces",
@@ -311,7 +219,7 @@ FILE_PARTS: tuple[FilePart, ...] = (
                 "z",
             ),
         ),
-        (_FIBER_INDEX,),
+        (FIBER_INDEX,),
     ),
     FilePart(
         "photometry/REGION/encoding",
@@ -338,13 +246,13 @@ FILE_PARTS: tuple[FilePart, ...] = (
             Entry("n_rows", "int64", "bins that were fitted"),
             Entry("n_features", "int64", "columns of the design"),
             Entry("intercept", "float64", "signal without any event", unit="z"),
-            _FIBER_INDEX,
+            FIBER_INDEX,
         ),
     ),
     _wheel_part(),
     _regressors_part(),
     _video_part(),
-    _pose_part(),
+    POSE_PART,
     _errors_part(),
     FilePart("verdicts", "The rules that hold.", (Entry("passed", "text", "names of the rules", "(r,)"),)),
     FilePart(

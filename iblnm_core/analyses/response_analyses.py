@@ -101,7 +101,7 @@ def _task_lmm(tables: Tables, parameters: Parameters) -> Tables:
 
 
 def _sensitivity(tables: Tables, parameters: Parameters) -> Tables:
-    return sensitivity(tables["responses"], tables["trial_regressors"], tables, parameters)
+    return sensitivity(tables["responses"], tables["trial_regressors"], tables["response_cells"], tables, parameters)
 
 
 def _response_anova(tables: Tables, _parameters: Parameters) -> Tables:
@@ -258,9 +258,10 @@ RESPONSE_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
                 {
                     "responses": ("eid", "fiber_idx", "event", "trial", "response_early"),
                     "trial_regressors": None,
+                    "response_cells": None,
                     **dict.fromkeys(("sessions", "errors", "performance", "session_status", "labels")),
                 },
-                ("selection", "modelling", "analyses"),
+                ("selection", "modelling", "analyses", "corrections", "magnitudes"),
                 _sensitivity,
                 "responses",
             ),

@@ -20,12 +20,13 @@ from iblnm_core.cohort.selection import Selection, select
 from iblnm_core.cohort_parameters import ModellingParameters
 from iblnm_core.errors import SingularDesign, UnknownOption
 from iblnm_core.parameters import Parameters
+from iblnm_core.session.response_cells import BASELINES, baseline_name
 
 ANALYSIS = "sensitivity"
 EFFECTS = ("contrast", "side", "reward")
 """Main effects: from the lowest to the highest contrast, contra less ipsi, correct less incorrect."""
 
-CHOICES = ("blocks", "contrast coding", "duplicates", "labels", "fastest trials")
+CHOICES = ("correction", "baseline", "blocks", "contrast coding", "duplicates", "labels", "fastest trials")
 """What is varied, in the order of figures."""
 
 LARGEST_RATIO = 2.0
@@ -61,6 +62,8 @@ class Option:
     selection : Selection
     modelling : ModellingParameters
     coding : {'log', 'linear', 'rank', 'log2'}
+    correction, baseline : str
+        Of the signal, and of the responses.
     """
 
     choice: str
@@ -69,6 +72,8 @@ class Option:
     selection: Selection
     modelling: ModellingParameters
     coding: ContrastCoding
+    correction: str
+    baseline: str
 
 
 def options_of(parameters: Parameters) -> list[Option]:
@@ -77,16 +82,21 @@ def options_of(parameters: Parameters) -> list[Option]:
     Parameters
     ----------
     parameters : Parameters
-        The sections `selection`, `modelling` and `analyses`.
+        The sections `selection`, `modelling`, `analyses`, `corrections` and `magnitudes`.
     """
     selection, modelling = Selection.of(parameters.selection), parameters.modelling
-    own = Option("", "", True, selection, modelling, parameters.analyses.contrast_coding)
+    corrections, baseline = parameters.corrections.names, parameters.magnitudes.baseline_window_s
+    coding = parameters.analyses.contrast_coding
+    own = Option("", "", True, selection, modelling, coding, corrections[0], baseline_name(baseline))
     fastest = modelling.minimum_response_time_s
     blocks: tuple[Literal["unbiased", "all"], ...] = ("unbiased", "all")
     duplicates = dict.fromkeys((selection.duplicates, "resolved", "kept"))
     labels = dict.fromkeys((selection.excluded_labels, ("reject",), ()))
     times = dict.fromkeys((fastest, FASTEST_S if fastest <= 0 else -np.inf))
+    baselines = [baseline_name(window) for window in dict.fromkeys((baseline, *BASELINES))]
     varied: dict[str, dict[str, Option]] = {
+        "correction": {name: replace(own, correction=name) for name in corrections},
+        "baseline": {name: replace(own, baseline=name) for name in baselines},
         "blocks": {name: replace(own, modelling=replace(modelling, blocks=name)) for name in blocks},
         "contrast coding": {name: replace(own, coding=name) for name in CODINGS},
         "duplicates": {name: replace(own, selection=replace(selection, duplicates=name)) for name in duplicates},
@@ -114,6 +124,7 @@ def options_of(parameters: Parameters) -> list[Option]:
 def sensitivity(
     responses: pd.DataFrame,
     regressors: pd.DataFrame,
+    varied: pd.DataFrame,
     catalogue: Mapping[str, pd.DataFrame],
     parameters: Parameters,
 ) -> dict[str, pd.DataFrame]:
@@ -127,6 +138,8 @@ def sensitivity(
         Of the `responses` table: eid, fiber_idx, event, trial, response_early.
     regressors : DataFrame
         The `trial_regressors` table.
+    varied : DataFrame
+        The `response_cells` table: the responses under other corrections and baselines.
     catalogue : mapping of str to DataFrame
         What sessions and recordings are selected from: `sessions`, `errors`, `performance`, `session_status`, `labels`.
     parameters : Parameters
@@ -141,14 +154,20 @@ def sensitivity(
     selections = {_key(option): option.selection for option in options}
     chosen = {key: _recordings(catalogue, selection) for key, selection in selections.items()}
     cells = TrialCells.of(responses, regressors, chosen.values(), [option.modelling for option in options])
+    others = dict(list(varied.assign(kind=1).groupby(["correction", "baseline"], sort=False)))
+    usual = parameters.corrections.names[0], baseline_name(parameters.magnitudes.baseline_window_s)
     records, outcomes = list[Record](), list[Outcome]()
     for option in options:
-        rows = cells.under(chosen[_key(option)], option.modelling)
+        key = option.correction, option.baseline
+        used = (
+            cells if key == usual else TrialCells(others.get(key, varied.head(0).assign(kind=1)), (option.modelling,))
+        )
+        rows = used.under(chosen[_key(option)], option.modelling)
         for (target, event), group in _groups(rows):
             found, outcome = _effects(group, option, parameters.analyses.contrasts)
             outcomes.append(replace(outcome, target_NM=target, event=event))
-            key = {"target_NM": target, "event": event, "choice": option.choice, "option": option.option}
-            records += [{**key, "is_own": option.is_own, **record} for record in found]
+            names = {"target_NM": target, "event": event, "choice": option.choice, "option": option.option}
+            records += [{**names, "is_own": option.is_own, **record} for record in found]
     return {"sensitivity": _compared(records), "sensitivity_outcomes": outcome_table(outcomes)}
 
 

@@ -26,14 +26,17 @@ from iblnm_core.schemas import (
     PERFORMANCE,
     POSE,
     QC_PHOTOMETRY,
+    RESPONSE_CELLS,
     RESPONSE_MATRIX,
     RESPONSES,
+    TRANSIENT_SUMMARY,
+    TRANSIENTS,
     TRIAL_REGRESSORS,
     TRIAL_TIMING,
     TRIALS,
     VIDEO,
 )
-from iblnm_core.session import corrections_layout, layout, ledger, pose_layout, summary_layout
+from iblnm_core.session import corrections_layout, layout, ledger, pose_layout, summary_layout, transient_stage
 from iblnm_core.session.outputs import ALL_STAGES
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import StoredTable, Table, make_table, read_table, stored_table
@@ -88,6 +91,22 @@ def _event_reference(file: SessionFile) -> pd.DataFrame:
         for group, part in parts.items()
     ]
     return pd.concat(frames, ignore_index=True).assign(eid=file.eid) if frames else pd.DataFrame()
+
+
+def _transients(file: SessionFile) -> pd.DataFrame:
+    frames = []
+    for group, part in transient_stage.transient_parts(file).items():
+        rows = transient_stage.transient_rows(part)
+        frames.append(rows.assign(brain_region=layout.region_of(group), transient=np.arange(len(rows)), unit="dff"))
+    return pd.concat(frames, ignore_index=True).assign(eid=file.eid) if frames else pd.DataFrame()
+
+
+def _transient_summary(file: SessionFile) -> pd.DataFrame:
+    rows = [
+        {**part.attributes, "brain_region": layout.region_of(group)}
+        for group, part in transient_stage.transient_parts(file).items()
+    ]
+    return pd.DataFrame(rows).assign(eid=file.eid) if rows else pd.DataFrame()
 
 
 def _performance(file: SessionFile) -> pd.DataFrame:
@@ -150,6 +169,10 @@ def _vectors(file: SessionFile) -> pd.DataFrame:
     return rows.assign(eid=file.eid, fiber_idx=fibers, target_NM=targets)
 
 
+def _cells(file: SessionFile) -> pd.DataFrame:
+    return summary_layout.read_frames(file, "cells").assign(eid=file.eid)
+
+
 def _traces(file: SessionFile) -> pd.DataFrame:
     return summary_layout.read_traces(file).assign(eid=file.eid)
 
@@ -184,12 +207,15 @@ COLLECTED: Mapping[str, tuple[TableSchema, Callable[[SessionFile], pd.DataFrame]
         "qc_photometry": (QC_PHOTOMETRY, _qc),
         "corrections": (CORRECTIONS, _corrections),
         "event_reference": (EVENT_REFERENCE, _event_reference),
+        "transients": (TRANSIENTS, _transients),
+        "transient_summary": (TRANSIENT_SUMMARY, _transient_summary),
         "performance": (PERFORMANCE, _performance),
         "trials": (TRIALS, _trials),
         "trial_timing": (TRIAL_TIMING, _timings),
         "trial_regressors": (TRIAL_REGRESSORS, _regressors),
         "responses": (RESPONSES, _responses),
         "response_matrix": (RESPONSE_MATRIX, _vectors),
+        "response_cells": (RESPONSE_CELLS, _cells),
         "condition_traces": (CONDITION_TRACES, _traces),
         "encoding_fits": (ENCODING_FITS, _encoding_fits),
         "encoding_kernels": (ENCODING_KERNELS, _encoding_kernels),
@@ -206,12 +232,15 @@ OUTPUT_OF: Mapping[str, str] = MappingProxyType(
         "qc_photometry": "photometry_qc",
         "corrections": "corrections",
         "event_reference": "corrections",
+        "transients": "transients",
+        "transient_summary": "transients",
         "performance": "task_performance",
         "trials": "trials",
         "trial_timing": "trial_regressors",
         "trial_regressors": "trial_regressors",
         "responses": "response_magnitudes",
         "response_matrix": "response_vector",
+        "response_cells": "response_cells",
         "condition_traces": "condition_traces",
         "encoding_fits": "encoding_model",
         "encoding_kernels": "encoding_model",

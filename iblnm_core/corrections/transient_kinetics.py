@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from iblnm_core.corrections.transients import Array, Detection, Flags, Places, TransientParameters
+from iblnm_core.correction_parameters import TransientParameters
+from iblnm_core.corrections.transients import Array, Detection, Flags, Places
 
 KINETICS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from iblnm_core.correction_parameters import TransientParameters
 from iblnm_core.corrections.transient_kinetics import UNIT
-from iblnm_core.corrections.transients import Array, Detection, Places, TransientParameters
+from iblnm_core.corrections.transients import Array, Detection, Places
 
 PRE = "pre"
 _DTYPES = {

@@ -1,10 +1,11 @@
 """Where a corrected trace has transients: peaks that rise above its noise. Their kinetics are not measured here."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iblnm_core.correction_parameters import TransientParameters
 from iblnm_core.corrections.baselines import block_means, block_places
 from iblnm_core.corrections.masks import dilated
 from iblnm_core.corrections.motion import lowpassed
@@ -19,46 +20,7 @@ _FEWEST_SAMPLES = 10
 """The filter takes no fewer."""
 
 
-@dataclass(frozen=True)
-class TransientParameters:
-    """Transients of a corrected trace: what counts as one, what is measured of it, in which windows they are counted."""
-
-    threshold_sd: float = 5.0
-    """Least height above the local level and least prominence, in standard deviations of the filtered noise."""
-    cutoff_hz: float = 4.0
-    """Transients are looked for and measured below this, or below 0.4 of a sampling rate that is too low for it."""
-    level_window_s: int = 31
-    """The local level is a running median over this window, of means over one second."""
-    prominence_window_s: float = 10.0
-    """Prominence is that within this window, the peak in its middle."""
-    least_width_s: float = 0.1
-    """At half prominence."""
-    least_apart_s: float = 0.2
-    from_mask_s: float = 0.5
-    """No transient is found so close to a masked sample."""
-    baseline_window_s: tuple[float, float] = (-1.0, -0.3)
-    """Start (included) and end (excluded) relative to the peak."""
-    decay_within_s: float = 3.0
-    """A transient that takes longer to fall to half its amplitude has no decay."""
-    compound_within_s: float = 2.0
-    """Transients so close to another one are compound."""
-    event_within_s: float = 5.0
-    """A transient later than this after the last event belongs to none."""
-    pre_window_s: tuple[float, float] = (-1.0, 0.0)
-    """Start (included) and end (excluded) relative to the event, as those of the next two."""
-    post_window_s: tuple[float, float] = (0.0, 1.0)
-    late_window_s: tuple[float, float] = (1.0, 3.0)
-    inverted_share: float = 0.5
-    """Troughs more frequent than this share of the peaks make transients inseparable from fluctuation,"""
-    fluctuating_per_min: float = 1.0
-    """when peaks are more frequent than this,"""
-    crowded_per_min: float = 30.0
-    """and peaks as frequent as this are inseparable in any case."""
-
-
 _DEFAULT = TransientParameters()
-_PEAKS_WINDOW_S = 20.0
-"""Of the prominence in `transient_peaks`, on which diagnostics rest."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +96,7 @@ def transient_peaks(dff: Array, rate_hz: float, k: float = 5.0, *, inverted: boo
     ndarray of int, (p,)
         Samples.
     """
-    parameters = replace(_DEFAULT, threshold_sd=k, prominence_window_s=_PEAKS_WINDOW_S)
+    parameters = TransientParameters(threshold_sd=k)
     smooth, level, threshold = _filtered(dff, rate_hz, parameters)
     peaks, _ = _stand_out(level - smooth if inverted else smooth - level, threshold, rate_hz, parameters)
     found: Places = peaks[_searched(dff, rate_hz, parameters)[peaks]]

@@ -60,8 +60,10 @@ class Plant:
     absent: frozenset[str] = frozenset()
 
 
-NO_RESPONSES = frozenset({"responses", "response_magnitudes", "response_vector", "condition_traces", "encoding_model"})
-NO_CORRECTED = NO_RESPONSES | {"preprocessed_signal"}
+NO_RESPONSES = frozenset(
+    {"responses", "response_magnitudes", "response_vector", "condition_traces", "response_cells", "encoding_model"}
+)
+NO_CORRECTED = NO_RESPONSES | {"preprocessed_signal", "transients"}
 NO_SIGNAL = NO_CORRECTED | {"corrections"}
 NO_TRIALS = NO_SIGNAL | {"trials", "task_performance", "wheel_velocity", "trial_regressors", "pose"}
 

@@ -9,8 +9,10 @@ from iblnm_core.schemas.catalogue import FIBERS, SESSION_INDEX, SESSIONS, SESSIO
 from iblnm_core.schemas.pose import POSE
 from iblnm_core.schemas.recording import CORRECTIONS, EVENT_REFERENCE, QC_PHOTOMETRY, VIDEO
 from iblnm_core.schemas.results import RESULTS
+from iblnm_core.schemas.sensitivity import RESPONSE_CELLS
 from iblnm_core.schemas.standing import ERRORS, LABELS, RECORDINGS, SELECTION, SESSION_STATUS, STAGE_LOGS
 from iblnm_core.schemas.task_encoding import ENCODING_DELTA_R2, ENCODING_FITS, ENCODING_KERNELS
+from iblnm_core.schemas.transients import TRANSIENT_SUMMARY, TRANSIENTS
 from iblnm_core.table_schema import TableSchema
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "QC_PHOTOMETRY",
     "RECORDINGS",
     "RESPONSES",
+    "RESPONSE_CELLS",
     "RESPONSE_MATRIX",
     "SELECTION",
     "SESSIONS",
@@ -38,6 +41,8 @@ __all__ = [
     "SESSION_STATUS",
     "STAGE_LOGS",
     "TABLES",
+    "TRANSIENTS",
+    "TRANSIENT_SUMMARY",
     "TRIALS",
     "TRIAL_REGRESSORS",
     "TRIAL_TIMING",
@@ -57,12 +62,15 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType(
             QC_PHOTOMETRY,
             CORRECTIONS,
             EVENT_REFERENCE,
+            TRANSIENTS,
+            TRANSIENT_SUMMARY,
             PERFORMANCE,
             TRIALS,
             TRIAL_TIMING,
             TRIAL_REGRESSORS,
             RESPONSES,
             RESPONSE_MATRIX,
+            RESPONSE_CELLS,
             CONDITION_TRACES,
             ENCODING_FITS,
             ENCODING_KERNELS,

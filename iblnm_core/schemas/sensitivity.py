@@ -1,8 +1,10 @@
 """Schema of the main effects of the task under other choices of the analysis."""
 
-from iblnm_core.schemas.keys import EVENT, TARGET, result_table
+from pathlib import PurePosixPath
+
+from iblnm_core.schemas.keys import EID, EVENT, FIBER, TARGET, result_table
 from iblnm_core.schemas.models import N_SUBJECTS, N_TRIALS
-from iblnm_core.table_schema import Column
+from iblnm_core.table_schema import Column, TableSchema
 
 SENSITIVITY = result_table(
     "responses",
@@ -17,7 +19,11 @@ SENSITIVITY = result_table(
             "text",
             "contrast (highest less lowest of the task), side (contra less ipsi) or reward (correct less not)",
         ),
-        Column("choice", "text", "what is varied: blocks, contrast coding, duplicates, labels or fastest trials"),
+        Column(
+            "choice",
+            "text",
+            "what is varied: correction, baseline, blocks, contrast coding, duplicates, labels or fastest trials",
+        ),
         Column("option", "text", "what it is in this row"),
         Column("is_own", "truth", "whether the root does it so"),
         Column("estimate", "number", "the effect", "z"),
@@ -35,5 +41,28 @@ SENSITIVITY = result_table(
             "own; unclear (the interval of the root's own holds 0, so that sign and ratio mean nothing); steady, sign_changed, halved or "
             "doubled",
         ),
+    ),
+)
+
+RESPONSE_CELLS = TableSchema(
+    "response_cells",
+    PurePosixPath("results/responses/response_cells.pqt"),
+    "Sizes of responses under other corrections and baselines than the root's own, added up over trials that models cannot tell apart: one "
+    "row per recording, correction, baseline, event, side, contrast and outcome.",
+    ("eid", "fiber_idx", "correction", "baseline", "event", "on_right", "contrast", "reward"),
+    (
+        EID,
+        FIBER,
+        Column("correction", "text", "name of the correction"),
+        Column("baseline", "text", "baseline of the responses, relative to the event, or none"),
+        EVENT,
+        Column("on_right", "truth", "whether the stimulus was on the right"),
+        Column("contrast", "number", "unsigned stimulus contrast", "%", nullable=True),
+        Column("reward", "number", "deviation code of the outcome: 0.5 correct, -0.5 not", nullable=True),
+        Column("n", "integer", "trials that models use", "trials"),
+        Column("total", "number", "sum of the sizes", "z"),
+        Column("squares", "number", "sum of their squares", "z²"),
+        Column("lowest", "number", "least of them", "z"),
+        Column("highest", "number", "largest of them", "z"),
     ),
 )

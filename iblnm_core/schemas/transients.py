@@ -1,9 +1,8 @@
-"""Schemas of the tables about transients: each one, around events, and over a recording."""
+"""Schemas of the tables about transients: each one, and over a recording."""
 
 from pathlib import PurePosixPath
 
 from iblnm_core.corrections.transient_kinetics import KINETICS
-from iblnm_core.schemas.behaviour import TRIAL
 from iblnm_core.schemas.keys import EID, FIBER, REGION
 from iblnm_core.table_schema import Column, TableSchema
 
@@ -28,23 +27,6 @@ TRANSIENTS = TableSchema(
         ),
         Column("trial", "integer", "trial of that event, from 0", nullable=True),
         Column("since_event_s", "number", "from that event to the peak", "s", nullable=True),
-        _UNIT,
-    ),
-)
-
-TRANSIENT_WINDOWS = TableSchema(
-    "transient_windows",
-    PurePosixPath("data/transient_windows.pqt"),
-    "Transients around events: one row per recording, correction, event, window and trial in which the event happened.",
-    ("eid", "fiber_idx", "correction", "event", "window", "trial"),
-    (
-        *_IDENTITY,
-        Column("event", "text", "the event, such as stimOn_times"),
-        Column("window", "text", "pre, post or late: before, just after and later after the event"),
-        TRIAL,
-        Column("count", "integer", "transients in the window before the next event of any kind", "transients"),
-        Column("exposure_s", "number", "time in the window, before the next event, in which one could be found", "s"),
-        Column("mean_amplitude", "number", "mean amplitude of these transients", "dff", nullable=True),
         _UNIT,
     ),
 )

@@ -17,13 +17,22 @@ from iblnm_core.encoding.design import ContinuousRegressor
 from iblnm_core.encoding.model import fit_encoding_model
 from iblnm_core.errors import IblnmError
 from iblnm_core.parameters import Parameters
-from iblnm_core.session import corrections_layout, layout, photometry_stage, pose_layout, stages, summary_layout
+from iblnm_core.session import (
+    corrections_layout,
+    layout,
+    photometry_stage,
+    pose_layout,
+    stages,
+    summary_layout,
+    transient_stage,
+)
 from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.magnitudes import fiber_vector, modelled_trials, own_responses, response_sizes
 from iblnm_core.session.metadata import judge_metadata, judge_paths
 from iblnm_core.session.performance import task_performance
 from iblnm_core.session.pose import make_pose
 from iblnm_core.session.regressors import trial_regressors
+from iblnm_core.session.response_cells import response_cells
 from iblnm_core.session.responses import Responses
 from iblnm_core.session.timing import StepTimes
 from iblnm_core.session.verdicts import Judge
@@ -107,6 +116,7 @@ class Computation:
         if "responses" in due and self._can_make(trials, "responses"):
             with self._guarded({"responses"}), self.times.step("responses"):
                 made = self._responses(trials, signals if due & PHOTOMETRY else self._stored_signals())
+        self._from_corrections(due, trials)
         self._summaries(due, trials, made)
         velocities = None
         if "wheel_velocity" in due and self._can_make(trials, "wheel_velocity"):
@@ -168,6 +178,41 @@ class Computation:
                 "duration_s": round(seconds, 3),
             }
         return {index: (groups[index], signal.times, signal.values) for index, signal in result.signals.items()}
+
+    def _from_corrections(self, due: frozenset[str], trials: pd.DataFrame | None) -> None:
+        """Make what is found in the corrected signals of every fibre as they are stored."""
+        steps = {"transients": ("transients", self._transients), "response_cells": ("cells", self._cells)}
+        for name, (step, make) in steps.items():
+            if name in due and self._can_make(trials, name):
+                with self._guarded({name}), self.times.step(step):
+                    make(trials, self._corrections())
+
+    def _corrections(self) -> dict[str, Part]:
+        """Return the corrections of every fibre that has a primary one, by recording group."""
+        own = {path: part for path, part in self.parts.items() if path.endswith("/corrections")}
+        found = {path.split("/")[1]: part for path, part in own.items()}
+        if not found:
+            with SessionFile(self.path, self.row["eid"]) as file:
+                found = corrections_layout.correction_parts(file)
+        return {group: part for group, part in found.items() if corrections_layout.has_primary(part)}
+
+    def _transients(self, trials: pd.DataFrame, corrections: Mapping[str, Part]) -> None:
+        found = {
+            group: transient_stage.find_transients(part, trials, self.parameters) for group, part in corrections.items()
+        }
+        self.judge.record("transients_separable", transient_stage.separability_errors(found))
+        for group, one in found.items():
+            index = int(corrections[group].attributes["fiber_idx"])
+            self.parts[f"photometry/{group}/transients"] = transient_stage.transients_part(index, one)
+        self.summaries["transients"] = {"n_transients": sum(len(one.rows) for one in found.values())}
+
+    def _cells(self, trials: pd.DataFrame, corrections: Mapping[str, Part]) -> None:
+        for group, part in corrections.items():
+            cells = response_cells(part, trials, self.row["eid"], self.parameters)
+            if len(cells):
+                index = int(part.attributes["fiber_idx"])
+                self.parts[f"photometry/{group}/cells"] = summary_layout.frame_part(index, cells)
+        self.summaries["response_cells"] = {"n_recordings": len(corrections)}
 
     def _stored_signals(self) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
         with SessionFile(self.path, self.row["eid"]) as file:

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from iblnm_core.correction_parameters import CorrectionParameters
 from iblnm_core.corrections.checks import findings
 from iblnm_core.corrections.compute import correct
 from iblnm_core.corrections.dark import DarkOffset, dark_offset
@@ -15,7 +16,7 @@ from iblnm_core.corrections.recipes import NAMED, reference_like
 from iblnm_core.corrections.result import Corrected
 from iblnm_core.corrections.traces import Traces, bits_at, prepare
 from iblnm_core.errors import CorrectionError, DarkOffsetImplausible, DegenerateSignal, MissingReference, SessionError
-from iblnm_core.parameters import CorrectionParameters, Parameters, PreprocessingParameters
+from iblnm_core.parameters import Parameters, PreprocessingParameters
 from iblnm_core.session.preprocessing import PreprocessedSignal, check_processable, on_grid, regular_grid
 
 Array = NDArray[np.float64]

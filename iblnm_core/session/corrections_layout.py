@@ -98,6 +98,11 @@ def correction_names(part: Part) -> list[str]:
     return [str(name) for name in part.attributes["names"]]
 
 
+def has_primary(part: Part) -> bool:
+    """Whether the primary correction of a fibre's part could be computed."""
+    return bool(part.attributes[f"{part.attributes['primary']}/status"] == "ok")
+
+
 def trace_of(part: Part, correction: str | None = None, unit: Unit = "dff") -> "pd.Series[float]":
     """Return a stored correction over session time.
 

@@ -55,7 +55,9 @@ class SessionOutput:
     on_request: bool = False
 
 
-MAY_BE_EMPTY = frozenset({"responses", "response_magnitudes", "response_vector", "condition_traces", "encoding_model"})
+MAY_BE_EMPTY = frozenset(
+    {"responses", "response_magnitudes", "response_vector", "condition_traces", "response_cells", "encoding_model"}
+)
 """Outputs that are there even when they have no part: a session of which no event is complete has no responses to store."""
 
 DATASET_KINDS: Mapping[str, str] = MappingProxyType(
@@ -170,6 +172,17 @@ _OUTPUTS = (
         code_version="3",
     ),
     SessionOutput(
+        "transients",
+        "Peaks of the signal that rise above its noise: their kinetics, and how many there are around events.",
+        "photometry",
+        depends=("trials", "corrections"),
+        datasets=(),
+        parameters=("transients", "responses"),
+        row_fields=(),
+        part=r"photometry/[^/]+/transients",
+        steps=("transients",),
+    ),
+    SessionOutput(
         "responses",
         "Peri-event responses: event x trial x time, per fibre.",
         "photometry",
@@ -214,6 +227,17 @@ _OUTPUTS = (
         row_fields=(),
         part=r"photometry/[^/]+/traces",
         steps=("traces",),
+    ),
+    SessionOutput(
+        "response_cells",
+        "The sizes of the responses under other corrections and baselines, added up over like trials.",
+        "responses",
+        depends=("trials", "corrections"),
+        datasets=(),
+        parameters=("responses", "magnitudes", "modelling", "corrections", "trials"),
+        row_fields=(),
+        part=r"photometry/[^/]+/cells",
+        steps=("cells",),
     ),
     SessionOutput(
         "wheel_velocity",
@@ -283,10 +307,12 @@ _OUTPUTS = (
             "photometry_qc",
             "corrections",
             "preprocessed_signal",
+            "transients",
             "responses",
             "response_magnitudes",
             "response_vector",
             "condition_traces",
+            "response_cells",
             "wheel_velocity",
             "trial_regressors",
             "encoding_model",

@@ -93,6 +93,24 @@ def read_traces(file: SessionFile) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
+def frame_part(fiber_idx: int, frame: pd.DataFrame) -> Part:
+    """Return the part of rows about one fibre: a dataset per column but those of session and fibre."""
+    datasets: dict[str, Values] = {}
+    for name in frame.columns.difference(["eid", "fiber_idx"], sort=False):
+        is_text = frame[name].dtype == object
+        datasets[str(name)] = list(frame[name]) if is_text else frame[name].to_numpy()
+    return Part(datasets, {"fiber_idx": fiber_idx})
+
+
+def read_frames(file: SessionFile, name: str) -> pd.DataFrame:
+    """Return the rows about all fibres of a session file that `frame_part` stored under a name."""
+    frames = [
+        pd.DataFrame({"fiber_idx": part.attributes["fiber_idx"], **part.datasets})
+        for part in _parts(file, name).values()
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
 def encoding_part(fiber_idx: int, model: EncodingModel) -> Part:
     """Return the part of one fibre's encoding model."""
     datasets: dict[str, Values] = {}

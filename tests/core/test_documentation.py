@@ -14,6 +14,7 @@ from tests_support.sessions import processed_root
 from iblnm_core import documentation
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.cohort.status import ALL_OUTPUTS
+from iblnm_core.corrections.recipes import NAMED
 from iblnm_core.demo.presets import demo_plans
 from iblnm_core.overrides import parameters_from
 from iblnm_core.parameters import PRESETS
@@ -62,7 +63,15 @@ def test_a_generated_page_is_the_one_committed(name, tmp_path):
 def _stored_entries(group):
     """Datasets and attributes of a part: type and number of dimensions by name."""
     datasets = {}
-    group.visititems(lambda name, item: datasets.update({name: item} if isinstance(item, h5py.Dataset) else {}))
+
+    def collect(prefix, items):
+        for own, item in items.items():
+            if isinstance(item, h5py.Group):
+                collect(f"{prefix}{'CORRECTION' if own in NAMED else own}/", item)
+            else:
+                datasets[prefix + own] = item
+
+    collect("", group)
     kinds = {name: ("text" if d.dtype == object else d.dtype.name, d.ndim) for name, d in datasets.items()}
     return kinds, {name for name in group.attrs if name != "content_hash"}
 
@@ -131,6 +140,7 @@ def test_the_graph_in_the_readme_is_the_graph():
     made = {(source, name) for name in OUTPUTS for source in graph_dependencies(name)}
     tables = {("photometry_qc", "qc"), ("session_errors", "errors"), ("session_errors", "session_status")}
     tables |= {("task_performance", "performance"), ("trial_regressors", "regressors"), ("trials", "all_trials")}
+    tables |= {("corrections", "corrected"), ("pose", "movement"), ("transients", "peaks"), ("response_cells", "cells")}
     tables |= {("video_qc", "video"), ("errors", "logs"), ("response_magnitudes", "sizes")}
     tables |= {("response_vector", "matrix"), ("condition_traces", "traces"), ("encoding_model", "kernels")}
     upstream = {("session_index", "sessions"), ("session_index", "sessions_qc")}

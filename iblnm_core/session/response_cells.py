@@ -1,0 +1,100 @@
+"""Sizes of responses under other corrections and baselines than the root's own, summed over trials that models cannot tell apart."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from iblnm_core.analyses.trial_cells import TrialCells
+from iblnm_core.parameters import MagnitudeParameters, Parameters
+from iblnm_core.session.corrections_layout import correction_names, trace_of
+from iblnm_core.session.magnitudes import response_sizes
+from iblnm_core.session.regressors import trial_regressors
+from iblnm_core.session.responses import Responses, magnitudes, mask_after_next_event
+from iblnm_core.session.stages import make_responses
+from iblnm_core.storage.session_file import Part
+
+Window = tuple[float, float]
+
+BASELINES: tuple[Window | None, ...] = ((-0.1, 0.0), (-0.2, 0.0), None)
+"""Baselines of responses that are defensible beside the root's own: start and end, s from the event; None for none."""
+
+
+def baseline_name(window: Window | None) -> str:
+    """Return what a baseline is called."""
+    return "none" if window is None else f"{window[0]:g} to {window[1]:g} s"
+
+
+def response_cells(part: Part, trials: pd.DataFrame, eid: str, parameters: Parameters) -> pd.DataFrame:
+    """Return the cells of one fibre under every stored correction but the primary, and under other baselines than the root's own.
+
+    See `docs/methods/sensitivity.md`.
+
+    Parameters
+    ----------
+    part : Part
+        The fibre's corrections, see `corrections_layout`.
+    trials : DataFrame
+    eid : str
+    parameters : Parameters
+        The sections `responses`, `magnitudes`, `modelling`, `corrections` and `trials`.
+
+    Returns
+    -------
+    DataFrame
+        Columns of the table `response_cells` but brain_region; nothing for a session without choices.
+    """
+    if "choice" not in trials:
+        return pd.DataFrame()
+    fiber_idx = int(part.attributes["fiber_idx"])
+    regressors = trial_regressors(trials, None).assign(eid=eid, trial=np.arange(len(trials)))
+    recording = pd.DataFrame({"eid": [eid], "fiber_idx": [fiber_idx]})
+    frames = []
+    for correction, baseline, sizes in _variants(part, trials, parameters):
+        rows = sizes.assign(eid=eid, fiber_idx=fiber_idx)
+        cells = TrialCells.of(rows, regressors, [recording], [parameters.modelling]).cells
+        frames.append(cells.drop(columns="kind").assign(correction=correction, baseline=baseline))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _variants(part: Part, trials: pd.DataFrame, parameters: Parameters) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield correction, baseline and the sizes of the responses."""
+    own, primary = parameters.magnitudes.baseline_window_s, str(part.attributes["primary"])
+    known = [name for name in correction_names(part) if part.attributes[f"{name}/status"] == "ok"]
+    order = [event for event in parameters.responses.events if event in trials]
+    for name in known:
+        trace = trace_of(part, name, "z")
+        signal = trace.index.to_numpy(), trace.to_numpy()
+        for responses in make_responses({0: signal}, trials, parameters).values():
+            if name != primary:
+                yield name, baseline_name(own), _sizes(responses, trials, order, own, parameters.magnitudes)
+                continue
+            for window in BASELINES:
+                if window != own:
+                    # a fibre without reference band counts among those of the root's own correction, as it does elsewhere
+                    called = parameters.corrections.primary
+                    yield called, baseline_name(window), _sizes(responses, trials, order, window, parameters.magnitudes)
+
+
+def _sizes(
+    responses: Responses,
+    trials: pd.DataFrame,
+    order: Sequence[str],
+    baseline: Window | None,
+    parameters: MagnitudeParameters,
+) -> pd.DataFrame:
+    """Return sizes as rows, with the columns of the table `responses` that models take."""
+    if baseline is None:
+        early = magnitudes(mask_after_next_event(responses, trials, order), parameters.early_window_s)
+    else:
+        varied = dataclasses.replace(parameters, baseline_window_s=baseline)
+        early = response_sizes(responses, trials, order, varied).early
+    n = len(responses.trials)
+    return pd.DataFrame(
+        {
+            "event": np.repeat(responses.events, n),
+            "trial": np.tile(responses.trials, len(responses.events)),
+            "response_early": early.ravel(),
+        }
+    )

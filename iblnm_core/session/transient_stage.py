@@ -1,0 +1,99 @@
+"""Transients of a session's fibres, found in the stored primary correction: rows to store, and what is to be said about them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from iblnm_core.corrections.transient_kinetics import transient_kinetics, transient_summary
+from iblnm_core.corrections.transient_windows import transient_windows
+from iblnm_core.corrections.transients import detect_transients
+from iblnm_core.errors import TransientsNotSeparable
+from iblnm_core.parameters import Parameters
+from iblnm_core.session.corrections_layout import trace_of
+from iblnm_core.session.summary_layout import frame_part
+from iblnm_core.storage.session_file import Part, SessionFile
+
+WINDOWS = "windows/"
+"""Before the names of what was counted around events."""
+
+
+@dataclass(frozen=True)
+class Transients:
+    """The transients of one fibre.
+
+    Attributes
+    ----------
+    rows, windows : DataFrame
+        One row per transient; one per event, window and trial.
+    summary : mapping of str to value
+    correction : str
+        That they were found in.
+    """
+
+    rows: pd.DataFrame
+    windows: pd.DataFrame
+    summary: Mapping[str, Any]
+    correction: str
+
+
+def find_transients(part: Part, trials: pd.DataFrame, parameters: Parameters) -> Transients:
+    """Find and measure the transients of one fibre, in its primary correction; see `docs/methods/transients.md`.
+
+    Parameters
+    ----------
+    part : Part
+        The fibre's corrections, see `corrections_layout`.
+    trials : DataFrame
+    parameters : Parameters
+        The sections `transients` and `responses`.
+    """
+    trace = trace_of(part)
+    times, dff = np.asarray(trace.index, np.float64), np.asarray(trace, np.float64)
+    known = [event for event in parameters.responses.events if event in trials]
+    events: dict[str, NDArray[np.float64]] = {event: trials[event].to_numpy(np.float64) for event in known}
+    found = detect_transients(dff, float(part.attributes["fs"]), parameters.transients)
+    rows = transient_kinetics(times, dff, found, events, parameters.transients)
+    windows = transient_windows(rows, times, found, events, parameters.transients)
+    summary = transient_summary(rows, dff, found, parameters.transients)
+    correction = str(part.attributes["primary"])
+    # the number of a transient is its place
+    stored = rows.drop(columns=["transient", "unit"])
+    return Transients(stored, windows.drop(columns="unit"), summary, correction)
+
+
+def separability_errors(found: Mapping[str, Transients]) -> list[TransientsNotSeparable]:
+    """Return the fibres, by name, whose transients cannot be told from fluctuation."""
+    return [
+        TransientsNotSeparable(
+            f"{name}: {one.summary['rate_per_min']:.1f} peaks and {one.summary['rate_inverted']:.1f} troughs per minute: "
+            "rates of transients are not those of events",
+            measured=float(one.summary["rate_inverted"]),
+        )
+        for name, one in found.items()
+        if one.summary["separable"] is False
+    ]
+
+
+def transients_part(fiber_idx: int, found: Transients) -> Part:
+    """Return the part of one fibre's transients."""
+    rows, windows = frame_part(fiber_idx, found.rows), frame_part(fiber_idx, found.windows)
+    around = {f"{WINDOWS}{name}": values for name, values in windows.datasets.items()}
+    return Part({**rows.datasets, **around}, {"fiber_idx": fiber_idx, "correction": found.correction, **found.summary})
+
+
+def transient_parts(file: SessionFile) -> dict[str, Part]:
+    """Return the transients' parts of a session file by recording group."""
+    paths = {group: f"photometry/{group}/transients" for group in file.regions()}
+    return {group: file.read(path) for group, path in paths.items() if path in file}
+
+
+def transient_rows(part: Part) -> pd.DataFrame:
+    """Return the transients of a fibre's part, one row of each, without session and region."""
+    columns = {name: values for name, values in part.datasets.items() if not name.startswith(WINDOWS)}
+    return pd.DataFrame(columns).assign(
+        fiber_idx=part.attributes["fiber_idx"], correction=part.attributes["correction"]
+    )

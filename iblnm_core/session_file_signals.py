@@ -1,0 +1,138 @@
+"""What lies in a session file of corrections, of what is found in corrected signals, and of pose. All else is in `session_file_description`."""
+
+from iblnm_core.schemas import TABLES
+from iblnm_core.session.pose import EVENT_OF
+from iblnm_core.session_file_entries import FIBER_INDEX, KINDS, Entry, FilePart
+from iblnm_core.table_schema import Column
+
+
+def _corrections_part() -> FilePart:
+    numbers = {column.name: column for column in TABLES["corrections"].columns}
+    of_fiber = ("dark_signal", "dark_reference", "dark_source", "dark_source_reference")
+    events = {column.name: column for column in TABLES["event_reference"].columns}
+
+    def described(column: Column, name: str = "", shape: str = "") -> Entry:
+        return Entry(name or column.name, KINDS[column.kind], column.description, shape, column.unit)
+
+    return FilePart(
+        "photometry/REGION/corrections",
+        "The signal under every stored correction, CORRECTION being its name. Each has the attributes `status`, `reason`, `message`, `steps` "
+        "(what it does, as JSON) and those of its row in `data/corrections.pqt`; one that could not be computed has no arrays. "
+        "z is (dff - mean) / sd. `diagnostics` has the measures of `data/qc_photometry.pqt` as attributes.",
+        (
+            Entry("times", "float64", "regular grid, session clock", "(m,)", "s"),
+            Entry("mask", "uint8", "why a sample next to a point was not used; 0: it was", "(m,)"),
+            Entry("CORRECTION/dff", "float32", "relative change, a fraction; not a number inside long gaps", "(m,)"),
+            Entry("CORRECTION/fit/times", "float64", "of the baselines, session clock", "(b,)", "s"),
+            Entry(
+                "CORRECTION/fit/baseline_signal", "float32", "baseline above the dark offset", "(b,)", "camera units"
+            ),
+            Entry(
+                "CORRECTION/fit/baseline_reference", "float32", "that of the isosbestic band", "(b,)", "camera units"
+            ),
+            Entry("CORRECTION/fit/motion_times", "float64", "of motion and weights, session clock", "(k,)", "s"),
+            Entry("CORRECTION/fit/motion", "float32", "what was subtracted, relative change", "(k,)"),
+            Entry(
+                "CORRECTION/fit/weight", "float32", "final weight of the robust fit; absent where there is none", "(k,)"
+            ),
+            *(described(events[name], f"event_reference/{name}", "(e,)") for name in ("event", "t", "share", "n")),
+        ),
+        (
+            Entry("fs", "int64", "sampling rate", unit="Hz"),
+            FIBER_INDEX,
+            Entry("primary", "text", "the correction that all else is made from"),
+            Entry("names", "list of text", "all of them"),
+            *(described(numbers[name]) for name in of_fiber),
+        ),
+    )
+
+
+def _pose_part() -> FilePart:
+    columns = {column.name: column for column in TABLES["pose"].columns if column.name != "eid"}
+    events = {"traces": "around its own event", "baseline_traces": "around the stimulus"}
+    traces = tuple(
+        Entry(f"{group}/{name}", *entry)
+        for group, where in events.items()
+        for name, entry in {
+            "times": ("float64", "middles of the samples, relative to the event", "(w,)", "s"),
+            "trials": ("int64", "trial numbers", "(n,)"),
+            **{
+                name: (
+                    "float32",
+                    f"{columns[name].description.partition(',')[0]}: course {where}",
+                    "(n, w)",
+                    columns[name].unit,
+                )
+                for name in EVENT_OF
+            },
+        }.items()
+    )
+    timing = (
+        Entry("crosscorr/lags", "float64", "positive where paws lead the wheel", "(m,)", "s"),
+        Entry("crosscorr/functions", "float64", "correlation of paw and wheel speed in each third", "(3, m)"),
+        Entry("crosscorr/peak_lags", "float64", "where each is largest", "(3,)", "s"),
+    )
+    return FilePart(
+        "video",
+        "Movement in the left camera's video, as far as there is pose and motion energy; attributes are the session's row of "
+        "`metadata/pose.pqt`. `traces` and `baseline_traces` have the attributes `fs` (Hz) and `response_window` (s), "
+        "`crosscorr` has `drift` (s).",
+        traces + timing,
+        tuple(Entry(c.name, KINDS[c.kind], c.description, unit=c.unit) for c in columns.values()),
+    )
+
+
+def _transients_part() -> FilePart:
+    columns = {column.name: column for column in TABLES["transients"].columns}
+    rows = [
+        name for name in columns if name not in {"eid", "fiber_idx", "brain_region", "correction", "transient", "unit"}
+    ]
+    stored = {"trial": "float64"}
+    summary = [
+        column
+        for column in TABLES["transient_summary"].columns
+        if column.name not in {"eid", "fiber_idx", "brain_region", "correction"}
+    ]
+    return FilePart(
+        "photometry/REGION/transients",
+        "The transients of the primary correction, and how many there are in windows around events.",
+        (
+            *(
+                Entry(
+                    name,
+                    stored.get(name, KINDS[columns[name].kind]),
+                    columns[name].description,
+                    "(t,)",
+                    columns[name].unit,
+                )
+                for name in rows
+            ),
+            Entry("windows/event", "text", "the event", "(c,)"),
+            Entry("windows/window", "text", "pre, post or late: before, just after and later after the event", "(c,)"),
+            Entry("windows/trial", "int64", "row in `trials`", "(c,)"),
+            Entry("windows/count", "int64", "transients before the next event of any kind", "(c,)", "transients"),
+            Entry("windows/exposure_s", "float64", "time in which one could be found", "(c,)", "s"),
+            Entry("windows/mean_amplitude", "float64", "mean of their amplitudes", "(c,)", "dff"),
+        ),
+        (
+            FIBER_INDEX,
+            Entry("correction", "text", "that they were found in"),
+            *(Entry(column.name, KINDS[column.kind], column.description, unit=column.unit) for column in summary),
+        ),
+    )
+
+
+def _cells_part() -> FilePart:
+    columns = [column for column in TABLES["response_cells"].columns if column.name not in {"eid", "fiber_idx"}]
+    return FilePart(
+        "photometry/REGION/cells",
+        "Sizes of the responses under other corrections and baselines, added up over trials that models cannot tell apart.",
+        tuple(Entry(column.name, KINDS[column.kind], column.description, "(c,)", column.unit) for column in columns),
+        (FIBER_INDEX,),
+    )
+
+
+SIGNAL_PARTS = (_corrections_part(), _transients_part(), _cells_part())
+"""The parts that are made of the bands and of nothing but corrected signals."""
+
+POSE_PART = _pose_part()
