@@ -40,6 +40,10 @@ _GENETICS = "The genetics are not recorded in a form that we know; the neuromodu
 _CORRECT_GENETICS = "Correct the subject's record in the database, or extend the project's vocabulary."
 _VIDEO = "Video measures of this session are unreliable; photometry is not affected."
 _NO_VIDEO = "Leave the session out of video analyses."
+_ONE_CORRECTION = "A correction of a fibre could not be computed; the others are there."
+_OTHER_CORRECTION = "Look at the other stored corrections."
+_READ_BESIDE = "Look at the responses under `no_reference` and the other corrections beside each other."
+_WITH_BASELINE = "Check that conclusions rest on responses less their baseline, not on levels."
 
 WORDS: Mapping[str, Words] = MappingProxyType(
     {
@@ -229,6 +233,111 @@ WORDS: Mapping[str, Words] = MappingProxyType(
         "VideoTimestampsQCError": Words("Video timing", _VIDEO, _NO_VIDEO),
         "VideoDroppedFramesQCError": Words("Video frames", _VIDEO, _NO_VIDEO),
         "VideoPinStateQCError": Words("Video synchronisation", _VIDEO, _NO_VIDEO),
+        "MissingReference": Words(
+            "Isosbestic band",
+            _ONE_CORRECTION,
+            _OTHER_CORRECTION,
+        ),
+        "TooShortForBaseline": Words(
+            "Length of the signal",
+            _ONE_CORRECTION,
+            _OTHER_CORRECTION,
+        ),
+        "ConstantSignal": Words(
+            "Corrected signal",
+            _ONE_CORRECTION,
+            _OTHER_CORRECTION,
+        ),
+        "AllSamplesMasked": Words(
+            "Masked samples",
+            _ONE_CORRECTION,
+            "Look at the bands as recorded: most of their samples repeat or are missing.",
+        ),
+        "DegenerateDenominator": Words(
+            "Baseline of the signal",
+            _ONE_CORRECTION,
+            _OTHER_CORRECTION,
+        ),
+        "NoUsableSignal": Words(
+            "Corrected signal",
+            "The correction that analyses read could be computed for no fibre, so the session has no signal.",
+            "Look at the bands as recorded, and at what is said about each correction.",
+        ),
+        "LowReferenceCorrelation": Words(
+            "Isosbestic band",
+            "The bands share nothing that could be removed: correction does neither good nor harm.",
+            "Nothing.",
+        ),
+        "NegativeReferenceSlope": Words(
+            "Isosbestic band",
+            "The isosbestic band moves against the signal and is not subtracted: wrong wavelength, or crosstalk.",
+            "Check LEDs and filters of the rig.",
+        ),
+        "FitMethodSensitive": Words(
+            "Slope on the isosbestic band",
+            "How much is subtracted rests on few samples, or on neural events.",
+            _READ_BESIDE,
+        ),
+        "NoisyReference": Words(
+            "Noise of the isosbestic band",
+            "The isosbestic band is mostly noise, of which some is added to the signal.",
+            _READ_BESIDE,
+        ),
+        "EventLockedReference": Words(
+            "Isosbestic band at events",
+            "The isosbestic band itself responds to an event: motion, or contamination. A part of the response may be left, or taken away.",
+            _READ_BESIDE,
+        ),
+        "ReferenceContaminated": Words(
+            "Isosbestic band at transients",
+            "The isosbestic band shows what neurons do, so that sizes of responses are biased whatever the correction.",
+            _READ_BESIDE,
+        ),
+        "ResidualReference": Words(
+            "Corrected signal",
+            "A correction left some of the isosbestic band in the signal, or put its inverse there.",
+            "Look at the other stored corrections.",
+        ),
+        "ResidualBleaching": Words(
+            "Level of the signal",
+            "The level drifts over the session: it is not comparable between early and late trials, or genuinely slow.",
+            _WITH_BASELINE,
+        ),
+        "BaselineRebound": Words(
+            "Recovery of the signal",
+            "Fluorescence recovers in the course of the session: corrections that only know decay would be wrong.",
+            _WITH_BASELINE,
+        ),
+        "StrongBleaching": Words(
+            "Bleaching",
+            "More than half of the fluorescence is lost, so that late trials are noisier than early ones.",
+            "Check the power of the LEDs.",
+        ),
+        "LowSignalToNoise": Words(
+            "Activity in the signal",
+            "The signal hardly rises above the noise of its samples: transients and z-scores are mostly noise.",
+            "Check expression and the place of the fibre.",
+        ),
+        "FlatSteps": Words(
+            "Repeated samples",
+            "Many samples equal the one before: values are coarse or repeated.",
+            "Check the gain of the camera.",
+        ),
+        "MaskedSamples": Words(
+            "Masked samples",
+            "Much of the recording, or a long stretch of it, is not used.",
+            "Look at the bands as recorded.",
+        ),
+        "DarkOffsetImplausible": Words(
+            "Dark offset",
+            "What the camera reports without light is nearly the signal; it is not subtracted, so relative changes come out too small.",
+            "Check exposure and gain of the camera.",
+        ),
+        "TransientsNotSeparable": Words(
+            "Transients",
+            "Troughs are as frequent as peaks: rates of transients are not those of events.",
+            "Leave rates of transients of this recording out.",
+        ),
         "MissingLP": Words(
             "Pose",
             "There is no pose of the left camera. Photometry is not affected.",

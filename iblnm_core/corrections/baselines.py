@@ -110,7 +110,8 @@ def _change(traces: Traces, channel: str, step: Baseline) -> Array:
         # as the preprocessing step has it: first filtered where it was recorded, then paired
         times, values = traces.own_reference
         baseline = _slow(channel, times, values, step)
-        return np.interp(traces.times, times, (values - baseline) / baseline)
+        paired_at = traces.times if traces.paired_at is None else traces.paired_at
+        return np.interp(paired_at, times, (values - baseline) / baseline)
     baseline = course_of(traces, channel, step).at_samples
     values = traces.channel(channel)
     return (values - baseline) / baseline

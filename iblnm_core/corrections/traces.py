@@ -51,6 +51,8 @@ class Traces:
         First samples after lasting steps: baselines are fitted apart on either side.
     own_reference : tuple of (ndarray, ndarray), or None
         Times and values of the good samples of the reference as recorded, for baselines that filter it before it is paired.
+    paired_at : ndarray of float64, (n,), or None
+        Times at which the reference is read for every sample of the signal; None for the signal's own.
     """
 
     times: Array
@@ -59,6 +61,7 @@ class Traces:
     mask: Bits
     steps_at: tuple[int, ...] = ()
     own_reference: tuple[Array, Array] | None = None
+    paired_at: Array | None = None
     _made: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property

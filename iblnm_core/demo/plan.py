@@ -121,6 +121,8 @@ class SessionPlan:
         How the files are arranged, a key of `LAYOUTS`.
     deviation : str or None
         What the session does that no model of the pipeline assumes.
+    pose : bool
+        Whether there are pose and motion energy of the left camera.
     """
 
     subject: Subject
@@ -133,6 +135,7 @@ class SessionPlan:
     novice: bool = False
     layout: str = "standard"
     deviation: Deviation | None = None
+    pose: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what could not be made."""

@@ -2,7 +2,8 @@
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from iblnm_core.demo.identity import LAB, random_stream
 from iblnm_core.demo.layouts import LAYOUTS
 from iblnm_core.demo.plan import SessionPlan
 from iblnm_core.demo.plants import PLANTS
+from iblnm_core.demo.pose import simulate_pose
 from iblnm_core.demo.signal import side_sign, subject_effects
 from iblnm_core.demo.wheel import Wheel, simulate_wheel
 from iblnm_core.vocabulary import PROJECT, split_region
@@ -44,6 +46,8 @@ class SimulatedSession:
         By ROI name, in the order of the subject's fibres.
     camera_times : ndarray of float64
         s, session clock.
+    pose : mapping of str to Content
+        Pose and motion energy by path, where they are asked for.
     """
 
     plan: SessionPlan
@@ -52,6 +56,7 @@ class SimulatedSession:
     frames: Frames
     rois: dict[str, RoiRecording]
     camera_times: NDArray[np.float64]
+    pose: Mapping[str, Content] = field(default_factory=dict)
 
 
 def simulate_session(plan: SessionPlan, seed: int) -> SimulatedSession:
@@ -85,14 +90,10 @@ def simulate_session(plan: SessionPlan, seed: int) -> SimulatedSession:
             random_stream(seed, f"{plan.key}|roi|G{place}"),
             plan.deviation,
         )
-    return SimulatedSession(
-        plan,
-        behaviour,
-        simulate_wheel(trials, random_stream(seed, f"{plan.key}|wheel")),
-        frames,
-        rois,
-        _camera_times(random_stream(seed, f"{plan.key}|video"), float(trials.end[-1])),
-    )
+    wheel = simulate_wheel(trials, random_stream(seed, f"{plan.key}|wheel"))
+    camera_times = _camera_times(random_stream(seed, f"{plan.key}|video"), float(trials.end[-1]))
+    moved = simulate_pose(trials, wheel, camera_times, random_stream(seed, f"{plan.key}|pose")) if plan.pose else {}
+    return SimulatedSession(plan, behaviour, wheel, frames, rois, camera_times, moved)
 
 
 def make_session(plan: SessionPlan, seed: int) -> SessionContent:
@@ -116,6 +117,7 @@ def session_content(session: SimulatedSession) -> SessionContent:
         files.RAW_CHANNELS: _channels(),
         files.CAMERA_TIMES: session.camera_times,
         files.RAW_VIDEO: _EMPTY_FILM,
+        **session.pose,
     }
     return SessionContent(datasets, _details(session))
 

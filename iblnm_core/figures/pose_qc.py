@@ -51,6 +51,13 @@ AGAINST: Mapping[str, str] = {
 VERDICTS: Mapping[str, str] = {"NOT_SET": "N", "CRITICAL": "C", "FAIL": "F", "WARNING": "W", "PASS": "P"}
 """Verdicts from worst to best behind what is not set, and their letter on axes."""
 
+_READS: Mapping[str, tuple[str, ...]] = {
+    "pose": tuple(POSE.column_names),
+    "video": ("eid", "subject", "session_type", *VIDEO_LABELS),
+    "performance": ("eid", "fraction_correct"),
+    "sessions": ("eid", "start_time"),
+}
+
 _SESSION = ("eid", "subject", "session_type", "date")
 _WIDTH_IN = 11.0
 _FEWEST_OF_A_VIOLIN = 10
@@ -99,7 +106,7 @@ def pose_sessions(tables: Tables) -> pd.DataFrame:
     pose = tables["pose"]
     rows = pose[pose["lp_exists"].astype(bool)].reset_index(drop=True)
     for name in ("video", "performance", "sessions"):
-        rows = rows.merge(tables[name], on="eid", how="left", validate="one_to_one")
+        rows = rows.merge(tables[name][list(_READS[name])], on="eid", how="left", validate="one_to_one")
     lags = rows[[f"peak_lag_{third}" for third in THIRDS]]
     rows = rows.assign(
         log_rt=np.log(rows["mean_rt"].astype("float64")),
@@ -389,11 +396,6 @@ POSE_QC = Family(
     "pose_qc",
     "Movement of paws and face by what quality control says of the video, and along with performance and timing.",
     "video",
-    {
-        "pose": tuple(POSE.column_names),
-        "video": ("eid", "subject", "session_type", *VIDEO_LABELS),
-        "performance": ("eid", "fraction_correct"),
-        "sessions": ("eid", "start_time"),
-    },
+    _READS,
     draw_pose_qc,
 )

@@ -101,12 +101,11 @@ def correct_fiber(
     -------
     FiberCorrections
     """
-    preprocessing = parameters.preprocessing
-    if reference is not None and parameters.photometry.band_pairing == "position":
-        reference = signal[0], reference[1]
+    preprocessing, by_position = parameters.preprocessing, parameters.photometry.band_pairing == "position"
     dark = tuple(_dark(band, parameters.corrections, dark_frames) for band in (signal, reference))
-    masked = prepare(*signal, *(reference or (None, None)), dark=(dark[0], dark[1]))
-    plain = _unmasked(signal, reference, dark[0].value, dark[1].value)
+    plain = _unmasked(signal, reference, dark[0].value, dark[1].value, by_position=by_position)
+    paired = None if reference is None else (signal[0] if by_position else reference[0], reference[1])
+    masked = prepare(*signal, *(paired or (None, None)), dark=(dark[0], dark[1]))
 
     def computed(name: str) -> Corrected:
         if name == "reference":
@@ -196,8 +195,8 @@ def preprocess(
     """
     check_processable(names[0], signal_times, signal, parameters)
     check_processable(names[1], reference_times, reference, parameters)
-    own_times = signal_times if band_pairing == "position" else reference_times
-    result = correct(_unmasked((signal_times, signal), (own_times, reference)), reference_like(parameters))
+    bands = (signal_times, signal), (reference_times, reference)
+    result = correct(_unmasked(*bands, by_position=band_pairing == "position"), reference_like(parameters))
     if result.status != "ok":
         raise DegenerateSignal(f"{names[0]} band: {result.message}", measured=result.reason)
     grid = regular_grid(signal_times, parameters.sampling_rate_hz)
@@ -227,14 +226,20 @@ def _dark(band: BandSamples | None, parameters: CorrectionParameters, frames: Ar
 
 
 def _unmasked(
-    signal: BandSamples, reference: BandSamples | None, dark: float = 0.0, reference_dark: float = 0.0
+    signal: BandSamples,
+    reference: BandSamples | None,
+    dark: float = 0.0,
+    reference_dark: float = 0.0,
+    *,
+    by_position: bool,
 ) -> Traces:
     times, values = signal[0], signal[1] - dark
     mask = np.zeros(len(times), np.uint8)
     if reference is None:
         return Traces(times, values, None, mask)
     own = reference[0], reference[1] - reference_dark
-    return Traces(times, values, np.interp(times, *own), mask, own_reference=own)
+    paired_at = own[0] if by_position else times
+    return Traces(times, values, np.interp(paired_at, *own), mask, own_reference=own, paired_at=paired_at)
 
 
 def _gridded(grid: Array, result: Corrected, parameters: PreprocessingParameters) -> Array:

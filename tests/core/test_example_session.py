@@ -55,6 +55,7 @@ def store(folder, eid, trials, *, wheel=True, fibers=(0,), signal=None):
             iso_correlation=1.0,
             mean=0.0,
             standard_deviation=1.0,
+            correction="robust",
         )
         parts[f"photometry/R{fiber}/preprocessed"] = preprocessed_part(fiber, made)
     if wheel:

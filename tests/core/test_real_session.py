@@ -16,6 +16,10 @@ from iblnm_core.session import layout, ledger
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import read_table
 
+PARTS_OF_FIBRE = (
+    *("bands", "cells", "corrections", "magnitudes", "preprocessed", "qc", "responses", "traces", "transients"),
+    "vector",
+)
 EVENTS = ("stimOn_times", "firstMovement_times", "feedback_times")
 
 
@@ -129,6 +133,10 @@ def test_the_verdicts_of_the_session(processed):
     assert session["session_type"] == "training"
     assert session["region_source"] == "alf/photometry/photometryROI.locations.pqt"
     errors = read_table(root.path, ERRORS)
+    opinions = errors["asset"].isin(["corrections", "transients"])
+    assert opinions.any()
+    assert set(errors.loc[opinions, "severity"]) == {"advisory"}
+    errors = errors[~opinions]
     assert errors[["rule", "error_type", "error_message", "severity"]].to_numpy().tolist() == [
         [
             "datasets_listed",
@@ -152,15 +160,19 @@ def test_the_verdicts_of_the_session(processed):
         "trials": "ok",
         "task_performance": "ok",
         "photometry_qc": "ok",
+        "corrections": "ok",
         "preprocessed_signal": "ok",
+        "transients": "ok",
         "responses": "ok",
         "response_magnitudes": "ok",
         "response_vector": "ok",
         "condition_traces": "ok",
+        "response_cells": "ok",
         "wheel_velocity": "failed",
         "trial_regressors": "ok",
         "encoding_model": "on request",
         "video_qc": "absent",
+        "pose": "absent",
     }
     with SessionFile(root.session_file(eid), eid) as file:
         held = [name for name, verdict in ledger.read_verdicts(file).items() if verdict.passed]
@@ -169,11 +181,7 @@ def test_the_verdicts_of_the_session(processed):
             "errors",
             "metadata",
             "performance",
-            *(
-                f"photometry/{r}/{p}"
-                for r in ("PPT", "SI")
-                for p in ("bands", "magnitudes", "preprocessed", "qc", "responses", "traces", "vector")
-            ),
+            *(f"photometry/{r}/{p}" for r in ("PPT", "SI") for p in PARTS_OF_FIBRE),
             "provenance",
             "trial_regressors",
             "trials",
@@ -197,7 +205,10 @@ def test_the_verdicts_of_the_session(processed):
         "trials_in_photometry_time",
         "raw_signal_quality",
         "unique_samples",
+        "corrections_computed",
+        "baseline_steady",
         "signal_processable",
+        "transients_separable",
         "no_unexpected_error",
     ]
 

@@ -110,9 +110,7 @@ def test_in_a_root_it_is_named_and_then_computed_anew(session):
     assert report.computed
     assert not report.stopped
     assert collect(session.root, "errors").broken == ()
-    # of another part, what we do not make stays; the wheel is made anew
     with h5py.File(path) as file:
-        assert file["video/labels"][()].tolist() == [1, 2]
         assert len(file["wheel/responses/velocity"]) > 90
 
 

@@ -247,7 +247,7 @@ def test_a_wheel_that_comes_later_costs_no_photometry(session):
     (session.folder / POSITION).write_bytes(kept)
     report = session.run()
     # the list of its datasets is part of a session's metadata
-    assert report.computed == {"session_metadata", "wheel_velocity", "trial_regressors"}
+    assert report.computed == {"session_metadata", "wheel_velocity", "trial_regressors", "pose"}
     assert not report.stopped
     with SessionFile(session.root.session_file(session.eid), session.eid) as file:
         assert layout.read_regressors(file)["peak_velocity"].notna().mean() > 0.9

@@ -11,13 +11,16 @@ LOCATIONS = "alf/photometry/photometryROI.locations.pqt"
 RAW = "raw_photometry_data/_neurophotometrics_fpData.raw.pqt"
 DESCRIPTION = "_ibl_experiment.description.yaml"
 SIGNAL_OUTPUTS = {
+    "corrections",
     "preprocessed_signal",
+    "transients",
     "responses",
     "response_magnitudes",
     "response_vector",
     "condition_traces",
+    "response_cells",
 }
-BEHAVIOUR_OUTPUTS = {"trials", "task_performance", "wheel_velocity", "trial_regressors"}
+BEHAVIOUR_OUTPUTS = {"trials", "task_performance", "wheel_velocity", "trial_regressors", "pose"}
 
 
 def with_column(name, values):
