@@ -11,6 +11,7 @@ from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.running import results_of
 from iblnm_core.analyses.sensitivity import EFFECTS, judge_effects, options_of, sensitivity
 from iblnm_core.analyses.task_lmm import fit_task_models
+from iblnm_core.analyses.trial_cells import TrialCells
 from iblnm_core.cohort.selection import Selection, select
 from iblnm_core.cohort_parameters import AnalysisParameters, ModellingParameters, SelectionParameters
 from iblnm_core.demo.simulated_sessions import simulate_session_tables
@@ -19,8 +20,15 @@ from iblnm_core.parameters import PRESETS, Parameters
 from iblnm_core.schemas import TABLES
 from iblnm_core.storage.tables import make_table
 
-CHOICES = ("blocks", "contrast coding", "duplicates", "labels", "fastest trials")
+CHOICES = ("correction", "baseline", "blocks", "contrast coding", "duplicates", "labels", "fastest trials")
 ANALYSIS = ANALYSES["sensitivity"]
+FACTORS = {
+    ("reference", "-0.1 to 0 s"): 0.9,
+    ("dff_exp", "-0.1 to 0 s"): -1.0,
+    ("robust", "-0.2 to 0 s"): 1.1,
+    ("robust", "none"): 3.0,
+}
+"""Corrections and baselines, and how large the responses are under each."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +47,28 @@ def tables():
     label = {"position": 1, "eid": of_lc["eid"], "fiber_idx": of_lc["fiber_idx"], "verdict": "reject", "note": ""}
     label |= {"author": "a", "labelled_at": "2025-01-01T00:00:00+00:00", "code_version": "1", "current": True}
     labels = pd.DataFrame([label])
-    return {**found, "responses": made.responses, "trial_regressors": regressors, "labels": labels}
+    cells = varied_cells(made.responses, regressors, found["sessions"])
+    return {
+        **found,
+        "responses": made.responses,
+        "trial_regressors": regressors,
+        "response_cells": cells,
+        "labels": labels,
+    }
+
+
+def scaled(responses, factor):
+    return responses.assign(response_early=factor * responses["response_early"])
+
+
+def varied_cells(responses, regressors, sessions):
+    """The cohort's responses under other corrections and baselines: so many times as large."""
+    recordings = responses[["eid", "fiber_idx"]].drop_duplicates()
+    frames = []
+    for (correction, baseline), factor in FACTORS.items():
+        cells = TrialCells.of(scaled(responses, factor), regressors, [recordings], [Parameters().modelling]).cells
+        frames.append(cells.drop(columns="kind").assign(correction=correction, baseline=baseline))
+    return pd.concat(frames, ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +133,23 @@ def test_an_option_gives_what_the_models_give_with_these_parameters(tables, resu
         assert both[f"{name}_x"].tolist() == both[f"{name}_y"].tolist()
 
 
+def test_other_corrections_and_baselines_are_read_from_their_own_cells(results):
+    rows = results["sensitivity"]
+    for (correction, baseline), factor in FACTORS.items():
+        choice, option = ("correction", correction) if correction != "robust" else ("baseline", baseline)
+        own = rows[(rows["choice"] == choice) & (rows["option"] == option)]
+        assert len(own) == 5 * 3 * len(EFFECTS)
+        assert own["ratio"].to_numpy() == pytest.approx(factor, rel=1e-6)
+        clear = own[own["verdict"] != "unclear"]
+        assert set(clear["verdict"]) == {"sign_changed" if factor < 0 else "doubled" if factor > 2 else "steady"}
+
+
+def test_a_correction_without_responses_has_no_estimate(tables):
+    given = {**tables, "response_cells": tables["response_cells"].query("correction != 'reference'")}
+    rows = results_of(ANALYSIS, given, Parameters())["sensitivity"]
+    assert "reference" not in set(rows["option"])
+
+
 def test_every_choice_changes_the_trials_or_the_estimates(results):
     rows = results["sensitivity"]
     for choice in CHOICES:
@@ -155,7 +201,7 @@ def test_an_effect_that_biased_blocks_turn_round_is_named_by_the_check(tables):
     at_feedback = (responses["event"] == "feedback_times") & (responses["target_NM"] == "VTA-DA")
     reward = np.where(right, 2.0, -2.0) * np.where(responses["biased"].notna(), -1.0, 1.0)
     responses["response_early"] += np.where(at_feedback, reward, 0.0)
-    rows = sensitivity(responses, regressors, tables, Parameters())["sensitivity"]
+    rows = sensitivity(responses, regressors, tables["response_cells"], tables, Parameters())["sensitivity"]
     found = judge_effects(rows)
     assert (found.passed, found.severe) == (False, False)
     [words] = [text for text in found.words if text.startswith("VTA-DA, feedback, reward") and "blocks" in text]

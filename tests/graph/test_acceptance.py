@@ -81,14 +81,18 @@ def test_sessions_with_each_output(tables):
         "trials": 80,
         "task_performance": 79,
         "photometry_qc": 83,
-        "preprocessed_signal": 65,
-        "responses": 64,
-        "response_magnitudes": 64,
-        "response_vector": 64,
-        "condition_traces": 64,
+        "corrections": 65,
+        "preprocessed_signal": 64,
+        "transients": 64,
+        "responses": 63,
+        "response_magnitudes": 63,
+        "response_vector": 63,
+        "condition_traces": 63,
+        "response_cells": 63,
         "wheel_velocity": 78,
         "trial_regressors": 80,
         "video_qc": 83,
+        "pose": 79,
     }
     quality = tables["qc_photometry"]
     assert quality[quality["n_windows"].notna()]["eid"].nunique() == 71
@@ -142,10 +146,12 @@ def test_sessions_by_error(tables):
         "TrialsNotInPhotometryTime": 1,
         "UnknownRawLayout": 1,
     }
-    assert found["preprocessed_signal"].to_dict() == {"DegenerateSignal": 1}
+    assert found["preprocessed_signal"].to_dict() == {"DegenerateSignal": 1, "NoUsableSignal": 1}
+    assert found["pose"].to_dict() == {"MissingLP": 79, "MissingMotionEnergy": 79}
+    assert set(errors.loc[errors["asset"].isin(["corrections", "transients", "pose"]), "severity"]) == {"advisory"}
     assert "session_errors" not in found
-    assert errors[errors["severity"] == "fatal"]["eid"].nunique() == 22
-    assert errors[errors["blocks_analysis"]]["eid"].nunique() == 24
+    assert errors[errors["severity"] == "fatal"]["eid"].nunique() == 23
+    assert errors[errors["blocks_analysis"]]["eid"].nunique() == 25
 
 
 def test_behaviour_tables_belong_together(tables):
@@ -199,7 +205,7 @@ def test_what_analyses_use(demo):
         "session_types": 3,  # two of habituation, and one of unknown type
         "excluded_subjects": 1,
         "excluded_eids": 0,
-        "processed": 20,
+        "processed": 21,
         "blockers": 2,  # incomplete events, and doubtful blocks without plan
         "labels": 0,
         "targets": 1,  # the unknown subject's
@@ -208,14 +214,14 @@ def test_what_analyses_use(demo):
         "duplicates": 1,
     }
     recordings = pd.read_parquet(root / "metadata" / "recordings.pqt")
-    assert recordings["eid"].nunique() == account["left"].iloc[-1] == 55
+    assert recordings["eid"].nunique() == account["left"].iloc[-1] == 54
     of_session = recordings.drop_duplicates("eid")
-    assert of_session["session_type"].value_counts().to_dict() == {"biased": 35, "training": 12, "ephys": 8}
+    assert of_session["session_type"].value_counts().to_dict() == {"biased": 34, "training": 12, "ephys": 8}
     found = recordings.groupby("target_NM").agg(recordings=("eid", "size"), mice=("subject", "nunique"))
     assert found.to_dict("index") == {
         "DR-5HT": {"recordings": 12, "mice": 3},
         "LC-NE": {"recordings": 16, "mice": 3},
-        "NBM-ACh": {"recordings": 15, "mice": 3},
+        "NBM-ACh": {"recordings": 14, "mice": 3},
         "SNc-DA": {"recordings": 15, "mice": 3},
         "VTA-DA": {"recordings": 16, "mice": 4},
     }

@@ -72,7 +72,7 @@ def test_one_changed_sample_is_found_from_freeze_to_page(cohort):
     name = f"mouse {made.folders[changed].parts[-2]} {changed[:8]}"
     assert re.search(rf"changed +{name} +input {SIGNAL}: [0-9a-f]{{8}} → [0-9a-f]{{8}}", told.output)
     assert all(eid[:8] not in told.output for eid in made.eids[:2])
-    assert re.search(rf"qc_\w+ +{name}, fiber_idx [01]", told.output)
+    assert re.search(r"qc_photometry +ar_score_spread +mean", told.output)
     assert re.search(r"qc_signals +6 +1 +.* +0 +0 +made from changed qc_photometry", told.output)
     assert "photometry_qc: " in told.output
     page = parsed((folder / "compare_submitted+revised.html").read_bytes())

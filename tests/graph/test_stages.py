@@ -20,7 +20,7 @@ pytestmark = pytest.mark.graph
 
 POSITION = "alf/task_00/_ibl_wheel.position.npy"
 CAMERA_TIMES = "alf/_ibl_leftCamera.times.npy"
-SIGNAL_OUTPUTS = ("photometry_qc", "preprocessed_signal", "responses")
+SIGNAL_OUTPUTS = ("photometry_qc", "corrections", "preprocessed_signal", "transients", "responses")
 
 
 class World:
@@ -85,7 +85,7 @@ def test_stages_one_after_the_other_make_what_belongs_to_each(world):
     assert world.states() == {
         world.sound: ok,
         world.no_wheel: {**ok, "wheel_velocity": "failed"},
-        world.no_video: {**ok, "video_qc": "absent"},
+        world.no_video: {**ok, "video_qc": "absent", "pose": "absent"},
     }
     assert "nothing is due" in world.iblnm("plan").stdout
 
