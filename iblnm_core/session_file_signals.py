@@ -107,12 +107,13 @@ def _transients_part() -> FilePart:
                 )
                 for name in rows
             ),
-            Entry("windows/event", "text", "the event", "(c,)"),
-            Entry("windows/window", "text", "pre, post or late: before, just after and later after the event", "(c,)"),
-            Entry("windows/trial", "int64", "row in `trials`", "(c,)"),
-            Entry("windows/count", "int64", "transients before the next event of any kind", "(c,)", "transients"),
-            Entry("windows/exposure_s", "float64", "time in which one could be found", "(c,)", "s"),
-            Entry("windows/mean_amplitude", "float64", "mean of their amplitudes", "(c,)", "dff"),
+            Entry("windows/event", "text", "the events", "(e,)"),
+            Entry("windows/window", "text", "pre, post and late: before, just after and later after an event", "(w,)"),
+            Entry(
+                "windows/count", "float64", "transients before the next event of any kind", "(e, w, n)", "transients"
+            ),
+            Entry("windows/exposure_s", "float64", "time in which one could be found", "(e, w, n)", "s"),
+            Entry("windows/mean_amplitude", "float64", "mean of their amplitudes", "(e, w, n)", "dff"),
         ),
         (
             FIBER_INDEX,

@@ -49,13 +49,22 @@ def response_cells(part: Part, trials: pd.DataFrame, eid: str, parameters: Param
         return pd.DataFrame()
     fiber_idx = int(part.attributes["fiber_idx"])
     regressors = trial_regressors(trials, None).assign(eid=eid, trial=np.arange(len(trials)))
-    recording = pd.DataFrame({"eid": [eid], "fiber_idx": [fiber_idx]})
-    frames = []
-    for correction, baseline, sizes in _variants(part, trials, parameters):
-        rows = sizes.assign(eid=eid, fiber_idx=fiber_idx)
-        cells = TrialCells.of(rows, regressors, [recording], [parameters.modelling]).cells
-        frames.append(cells.drop(columns="kind").assign(correction=correction, baseline=baseline))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    variants = list(_variants(part, trials, parameters))
+    if not variants:
+        return pd.DataFrame()
+    # all at once: each variant stands for a fibre of its own
+    places = pd.DataFrame({"eid": eid, "fiber_idx": range(len(variants))})
+    rows = pd.concat(
+        [sizes.assign(eid=eid, fiber_idx=place) for place, (_, _, sizes) in enumerate(variants)], ignore_index=True
+    )
+    cells = TrialCells.of(rows, regressors, [places], [parameters.modelling]).cells.drop(columns="kind")
+    corrections, baselines, _ = zip(*variants, strict=True)
+    place = cells["fiber_idx"].to_numpy(np.intp)
+    return cells.assign(
+        fiber_idx=fiber_idx,
+        correction=np.array(corrections, dtype=object)[place],
+        baseline=np.array(baselines, dtype=object)[place],
+    )
 
 
 def _variants(part: Part, trials: pd.DataFrame, parameters: Parameters) -> Iterator[tuple[str, str, pd.DataFrame]]:

@@ -15,7 +15,7 @@ from iblnm_core.errors import TransientsNotSeparable
 from iblnm_core.parameters import Parameters
 from iblnm_core.session.corrections_layout import trace_of
 from iblnm_core.session.summary_layout import frame_part
-from iblnm_core.storage.session_file import Part, SessionFile
+from iblnm_core.storage.session_file import Part, SessionFile, Values
 
 WINDOWS = "windows/"
 """Before the names of what was counted around events."""
@@ -80,9 +80,24 @@ def separability_errors(found: Mapping[str, Transients]) -> list[TransientsNotSe
 
 def transients_part(fiber_idx: int, found: Transients) -> Part:
     """Return the part of one fibre's transients."""
-    rows, windows = frame_part(fiber_idx, found.rows), frame_part(fiber_idx, found.windows)
-    around = {f"{WINDOWS}{name}": values for name, values in windows.datasets.items()}
-    return Part({**rows.datasets, **around}, {"fiber_idx": fiber_idx, "correction": found.correction, **found.summary})
+    rows = frame_part(fiber_idx, found.rows)
+    return Part(
+        {**rows.datasets, **_around_events(found.windows)},
+        {"fiber_idx": fiber_idx, "correction": found.correction, **found.summary},
+    )
+
+
+def _around_events(windows: pd.DataFrame) -> dict[str, Values]:
+    """Return what was counted in windows as arrays: event x window x trial; not a number where the event did not happen."""
+    events, names = list(dict.fromkeys(windows["event"])), list(dict.fromkeys(windows["window"]))
+    n_trials = int(windows["trial"].max()) + 1 if len(windows) else 0
+    place = pd.Categorical(windows["event"], events).codes, pd.Categorical(windows["window"], names).codes
+    arrays: dict[str, Values] = {f"{WINDOWS}event": events, f"{WINDOWS}window": names}
+    for name in ("count", "exposure_s", "mean_amplitude"):
+        table = np.full((len(events), len(names), n_trials), np.nan)
+        table[(*place, windows["trial"].to_numpy(np.intp))] = windows[name]
+        arrays[f"{WINDOWS}{name}"] = table
+    return arrays
 
 
 def transient_parts(file: SessionFile) -> dict[str, Part]:
