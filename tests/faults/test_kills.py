@@ -186,6 +186,7 @@ def test_two_runs_at_once_on_one_session_both_arrive(tmp_path, copies):
             "session_metadata",
             "trials",
             "photometry_qc",
+            "corrections",
             "preprocessed_signal",
         }
         assert {"trials_available", "enough_trials", "photometry_available", "raw_signal_quality"} <= set(verdicts)
