@@ -1,6 +1,8 @@
 """Tables of a cohort that never was: what analyses of responses read, without the sessions behind it. For benchmarks and tests."""
 
 import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from iblnm_core.analyses.coding import stimulus_side
 from iblnm_core.analyses.frame import usable_trials
 from iblnm_core.analyses.response_vectors import MATRIX_LEVELS, VECTOR_EVENTS, response_vector
+from iblnm_core.analyses.trial_cells import TrialCells
 from iblnm_core.cohort_parameters import ModellingParameters
 from iblnm_core.schemas import RECORDINGS, TRIAL_REGRESSORS
 
@@ -239,3 +242,34 @@ def trace_table(recordings: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     rows = recordings[["eid", "fiber_idx"]].merge(conditions.to_frame(index=False), how="cross")
     courses = np.random.default_rng(seed).normal(size=(len(rows), 60))
     return rows.assign(n_trials=10, start_s=-1.0, sampling_rate_hz=30.0, response=list(courses))
+
+
+def cell_table(
+    responses: pd.DataFrame, regressors: pd.DataFrame, factors: Mapping[tuple[str, str], float]
+) -> pd.DataFrame:
+    """Return the `response_cells` table of a cohort whose responses are so many times as large under other choices.
+
+    Parameters
+    ----------
+    responses, regressors : DataFrame
+        See `CohortTables`.
+    factors : mapping of (correction, baseline) to float
+    """
+    recordings = responses[["eid", "fiber_idx"]].drop_duplicates()
+    frames = []
+    for (correction, baseline), factor in factors.items():
+        varied = responses.assign(response_early=factor * responses["response_early"])
+        cells = TrialCells.of(varied, regressors, [recordings], [ModellingParameters()]).cells
+        frames.append(cells.drop(columns="kind").assign(correction=correction, baseline=baseline))
+    return pd.concat(frames, ignore_index=True)
+
+
+OTHER_CHOICES: Mapping[tuple[str, str], float] = MappingProxyType(
+    {
+        ("reference", "-0.1 to 0 s"): 0.9,
+        ("dff_exp", "-0.1 to 0 s"): -1.0,
+        ("robust", "-0.2 to 0 s"): 1.1,
+        ("robust", "none"): 3.0,
+    }
+)
+"""Corrections and baselines other than those of the preset `default`, and how large responses are under each."""

@@ -10,10 +10,25 @@ from iblnm_core.analyses.response_analyses import RESPONSE_ANALYSES
 from iblnm_core.analyses.running import results_of, run_analysis, upstream_analyses
 from iblnm_core.cohort_parameters import AnalysisParameters, ModellingParameters
 from iblnm_core.demo.simulated_sessions import simulate_session_tables
-from iblnm_core.demo.simulated_tables import CohortTables, simulate_tables, trace_table, vector_table
+from iblnm_core.demo.simulated_tables import (
+    OTHER_CHOICES,
+    CohortTables,
+    cell_table,
+    simulate_tables,
+    trace_table,
+    vector_table,
+)
 from iblnm_core.errors import MissingPrerequisite
 from iblnm_core.parameters import PRESETS, Parameters
-from iblnm_core.schemas import CONDITION_TRACES, RECORDINGS, RESPONSE_MATRIX, RESPONSES, TABLES, TRIAL_REGRESSORS
+from iblnm_core.schemas import (
+    CONDITION_TRACES,
+    RECORDINGS,
+    RESPONSE_CELLS,
+    RESPONSE_MATRIX,
+    RESPONSES,
+    TABLES,
+    TRIAL_REGRESSORS,
+)
 from iblnm_core.storage.tables import StoredTable, Table, make_table, write_table
 
 PARAMETERS = Parameters(
@@ -40,6 +55,7 @@ def analyse(cohort, parameters=PARAMETERS):
     tables = {
         "responses": cohort.responses,
         "trial_regressors": cohort.regressors,
+        "response_cells": cell_table(cohort.responses, cohort.regressors, OTHER_CHOICES),
         "recordings": cohort.recordings,
         "response_matrix": vector_table(cohort, "all"),
         "condition_traces": trace_table(cohort.recordings),
@@ -201,6 +217,7 @@ def folder(tmp_path, cohort):
         (RECORDINGS, cohort.recordings),
         (RESPONSE_MATRIX, vector_table(cohort, "all")),
         (CONDITION_TRACES, trace_table(cohort.recordings)),
+        (RESPONSE_CELLS, cell_table(cohort.responses, cohort.regressors, OTHER_CHOICES)),
         *((TABLES[name], rows) for name, rows in sessions_of(cohort).items()),
     ):
         write_table(tmp_path, make_table(schema, rows))

@@ -11,24 +11,16 @@ from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.running import results_of
 from iblnm_core.analyses.sensitivity import EFFECTS, judge_effects, options_of, sensitivity
 from iblnm_core.analyses.task_lmm import fit_task_models
-from iblnm_core.analyses.trial_cells import TrialCells
 from iblnm_core.cohort.selection import Selection, select
 from iblnm_core.cohort_parameters import AnalysisParameters, ModellingParameters, SelectionParameters
 from iblnm_core.demo.simulated_sessions import simulate_session_tables
-from iblnm_core.demo.simulated_tables import simulate_tables
+from iblnm_core.demo.simulated_tables import OTHER_CHOICES, cell_table, simulate_tables
 from iblnm_core.parameters import PRESETS, Parameters
 from iblnm_core.schemas import TABLES
 from iblnm_core.storage.tables import make_table
 
 CHOICES = ("correction", "baseline", "blocks", "contrast coding", "duplicates", "labels", "fastest trials")
 ANALYSIS = ANALYSES["sensitivity"]
-FACTORS = {
-    ("reference", "-0.1 to 0 s"): 0.9,
-    ("dff_exp", "-0.1 to 0 s"): -1.0,
-    ("robust", "-0.2 to 0 s"): 1.1,
-    ("robust", "none"): 3.0,
-}
-"""Corrections and baselines, and how large the responses are under each."""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +39,7 @@ def tables():
     label = {"position": 1, "eid": of_lc["eid"], "fiber_idx": of_lc["fiber_idx"], "verdict": "reject", "note": ""}
     label |= {"author": "a", "labelled_at": "2025-01-01T00:00:00+00:00", "code_version": "1", "current": True}
     labels = pd.DataFrame([label])
-    cells = varied_cells(made.responses, regressors, found["sessions"])
+    cells = cell_table(made.responses, regressors, OTHER_CHOICES)
     return {
         **found,
         "responses": made.responses,
@@ -55,20 +47,6 @@ def tables():
         "response_cells": cells,
         "labels": labels,
     }
-
-
-def scaled(responses, factor):
-    return responses.assign(response_early=factor * responses["response_early"])
-
-
-def varied_cells(responses, regressors, sessions):
-    """The cohort's responses under other corrections and baselines: so many times as large."""
-    recordings = responses[["eid", "fiber_idx"]].drop_duplicates()
-    frames = []
-    for (correction, baseline), factor in FACTORS.items():
-        cells = TrialCells.of(scaled(responses, factor), regressors, [recordings], [Parameters().modelling]).cells
-        frames.append(cells.drop(columns="kind").assign(correction=correction, baseline=baseline))
-    return pd.concat(frames, ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +113,7 @@ def test_an_option_gives_what_the_models_give_with_these_parameters(tables, resu
 
 def test_other_corrections_and_baselines_are_read_from_their_own_cells(results):
     rows = results["sensitivity"]
-    for (correction, baseline), factor in FACTORS.items():
+    for (correction, baseline), factor in OTHER_CHOICES.items():
         choice, option = ("correction", correction) if correction != "robust" else ("baseline", baseline)
         own = rows[(rows["choice"] == choice) & (rows["option"] == option)]
         assert len(own) == 5 * 3 * len(EFFECTS)
