@@ -39,7 +39,7 @@ class FiberCorrections:
     primary : str
         The correction that everything else is made from.
     results : mapping of str to Corrected
-        By correction, also of those that could not be computed.
+        By correction, also of those that could not be computed; the one that the parameters call primary first.
     grid : ndarray of float64, (m,)
         s, session clock, regular; one axis for all.
     traces : mapping of str to ndarray of float64, (m,)
@@ -146,11 +146,12 @@ def correction_errors(found: FiberCorrections, name: str) -> list[SessionError]:
         The fibre, for messages.
     """
     errors: list[SessionError] = []
+    wanted = next(iter(found.results))
     for result in found.results.values():
         if result.reason is not None:
-            kind = _ERRORS[result.reason]
-            instead = f"; {found.primary} is used instead" if found.primary == WITHOUT_REFERENCE else ""
-            errors.append(kind(f"{name}: {result.name} {result.status}: {result.message}{instead}"))
+            replaced = result.name == wanted != found.primary and found.results[found.primary].status == "ok"
+            instead = f"; {found.primary} is used instead" if replaced else ""
+            errors.append(_ERRORS[result.reason](f"{name}: {result.name} {result.status}: {result.message}{instead}"))
     if any(offset.source == "refused" for offset in found.dark):
         errors.append(
             DarkOffsetImplausible(f"{name}: the dark offset would leave less than a fifth of the signal; none is used")

@@ -21,6 +21,7 @@ from iblnm_core.schemas import QC_PHOTOMETRY
 from iblnm_core.session.bleaching import BleachingFit, fit_bleaching
 from iblnm_core.session.correcting import FiberCorrections, correct_fiber, correction_errors
 from iblnm_core.session.inputs import SessionInputs
+from iblnm_core.session.layout import fiber_groups
 from iblnm_core.session.outputs import DATASET_NAMES
 from iblnm_core.session.photometry import (
     SIGNAL_COLUMNS,
@@ -241,7 +242,7 @@ def correct(
             signal, reference = ((b.times, np.ascontiguousarray(b.values[:, fiber.column])) for b in bands)
             dark = recording.dark[:, fiber.column] if recording.dark.size else None
             corrected[fiber.fiber_idx] = correct_fiber(signal, reference, parameters, dark, events)
-        _judge_corrections({fiber.region: corrected[fiber.fiber_idx] for fiber in fibers}, judge)
+        _judge_corrections(fibers, corrected, judge)
         if all(found.signal is None for found in corrected.values()):
             wanted = parameters.corrections.primary
             errors.append(
@@ -251,9 +252,11 @@ def correct(
     return corrected
 
 
-def _judge_corrections(found: Mapping[str, FiberCorrections], judge: Judge) -> None:
+def _judge_corrections(fibers: Sequence[Fiber], found: Mapping[int, FiberCorrections], judge: Judge) -> None:
     """Record what is to be said about the corrections of all fibres, each under its rule."""
-    errors = [error for region, corrections in found.items() for error in correction_errors(corrections, region)]
+    # two fibres in one region have names of their own
+    names = fiber_groups({fiber.fiber_idx: fiber.region for fiber in fibers})
+    errors = [error for index, corrections in found.items() for error in correction_errors(corrections, names[index])]
     for rule in RULES.values():
         if rule.asset == "corrections":
             own = tuple(consequence.error for consequence in rule.consequences)

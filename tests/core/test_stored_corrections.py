@@ -6,16 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests_support.bad_input import SIGNAL
+from tests_support.demo import SEED, plan
 from tests_support.sessions import OneSession
 
 from iblnm_core.cohort.collect import collected_rows
 from iblnm_core.corrections.normalisation import UNITS
+from iblnm_core.demo.recording import cut_recording
+from iblnm_core.demo.session import simulate_session
 from iblnm_core.errors import CorrectionUnavailable, UnknownCorrection, UnknownOption
 from iblnm_core.notebook import PhotometrySession
 from iblnm_core.parameters import PRESETS
 from iblnm_core.root import create_root
 from iblnm_core.session import layout
 from iblnm_core.session.corrections_layout import correction_parts, trace_of
+from iblnm_core.session.photometry_stage import Fiber, correct
+from iblnm_core.session.verdicts import Judge
 from iblnm_core.storage.session_file import SessionFile
 
 
@@ -84,6 +89,7 @@ def test_a_fibre_without_usable_reference_band_falls_back_and_says_so(session):
     errors = collected_rows(session.root, "errors")
     [message] = errors.loc[errors["error_message"].str.startswith("VTA-l: robust"), "error_message"]
     assert message.endswith("no_reference is used instead")
+    assert errors["error_message"].str.contains("instead").sum() == 1
     rows = collected_rows(session.root, "corrections").set_index(["brain_region", "correction"])
     assert rows.loc[("VTA-l", "no_reference"), "is_primary"]
     assert rows.loc[("VTA-l", "robust"), ["status", "reason"]].tolist() == ["skipped", "MissingReference"]
@@ -102,3 +108,16 @@ def test_a_notebook_reads_any_of_them_and_is_told_which_there_are(session):
         ps.trace("VTA", "best")
     with pytest.raises(UnknownOption, match="unit 'volts' is unknown; known are dff, z"):
         ps.trace("VTA", unit="volts")
+
+
+def test_each_of_two_fibres_in_one_region_has_what_is_said_about_it():
+    # two minutes are too short for a baseline
+    recording = cut_recording(simulate_session(plan(), SEED), PRESETS["default"])
+    fibers, judge = (Fiber(0, 0, "VTA-l"), Fiber(1, 1, "VTA-l")), Judge()
+    found = correct(recording, fibers, None, PRESETS["default"], judge)
+    assert all(corrections.signal is None for corrections in found.values())
+    messages = [finding.error_message for finding in judge.verdicts["corrections_computed"].findings]
+    assert [message.partition(" failed: 114 s of good samples")[0] for message in messages] == [
+        f"{fiber}: {correction}" for fiber in ("VTA-l", "VTA-l#2") for correction in ("robust", "dff_exp")
+    ]
+    assert [finding.error_type for finding in judge.verdicts["signal_processable"].findings] == ["NoUsableSignal"]
