@@ -14,14 +14,12 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from iblnm_core.analyses.analysis import Tables
-from iblnm_core.analyses.outcomes import false_discovery_rate
+from iblnm_core.analyses.pose_summary import READS, SESSION, pose_correlations, pose_sessions
 from iblnm_core.figures.companion import Mark, marks_at
 from iblnm_core.figures.family import Drawn, Family, counts_of, nothing_drawn
 from iblnm_core.figures.marks import jitter, note
 from iblnm_core.figures.theme import SESSION_TYPES, Theme
 from iblnm_core.parameters import Parameters
-from iblnm_core.schemas.pose import POSE
-from iblnm_core.session.pose_timing import THIRDS
 from iblnm_core.vocabulary import VIDEO_LABELS
 
 MEASURES: Mapping[str, str] = {
@@ -51,17 +49,8 @@ AGAINST: Mapping[str, str] = {
 VERDICTS: Mapping[str, str] = {"NOT_SET": "N", "CRITICAL": "C", "FAIL": "F", "WARNING": "W", "PASS": "P"}
 """Verdicts from worst to best behind what is not set, and their letter on axes."""
 
-_READS: Mapping[str, tuple[str, ...]] = {
-    "pose": tuple(POSE.column_names),
-    "video": ("eid", "subject", "session_type", *VIDEO_LABELS),
-    "performance": ("eid", "fraction_correct"),
-    "sessions": ("eid", "start_time"),
-}
-
-_SESSION = ("eid", "subject", "session_type", "date")
 _WIDTH_IN = 11.0
 _FEWEST_OF_A_VIOLIN = 10
-_FEWEST_PAIRS = 3
 _WHISKER = 1.5
 _SEED = 17
 _SECONDS, _N_DATES = (0.2, 0.5, 1, 2, 5, 10, 20, 50), 5
@@ -88,66 +77,6 @@ def draw_pose_qc(tables: Tables, _parameters: Parameters, theme: Theme) -> Itera
     pairs = pose_correlations(sessions)
     yield _correlation_grid("pose_corr_grid", sessions, pairs, why, theme, by_date=False)
     yield _correlation_grid("pose_corr_grid_by_date", sessions, pairs, why, theme, by_date=True)
-
-
-def pose_sessions(tables: Tables) -> pd.DataFrame:
-    """Return one row per session with a pose: movement and timing, verdicts of the video, performance, type and date.
-
-    Parameters
-    ----------
-    tables : mapping of str to DataFrame
-        Those that `POSE_QC` reads.
-
-    Returns
-    -------
-    DataFrame
-        With `log_rt` (ln s), `abs_lag` (s, largest over the thirds), `peak_value` (largest), `abs_drift` (s) and `date`.
-    """
-    pose = tables["pose"]
-    rows = pose[pose["lp_exists"].astype(bool)].reset_index(drop=True)
-    for name in ("video", "performance", "sessions"):
-        rows = rows.merge(tables[name][list(_READS[name])], on="eid", how="left", validate="one_to_one")
-    lags = rows[[f"peak_lag_{third}" for third in THIRDS]]
-    rows = rows.assign(
-        log_rt=np.log(rows["mean_rt"].astype("float64")),
-        abs_lag=lags.abs().max(axis=1),
-        peak_value=rows[[f"peak_val_{third}" for third in THIRDS]].max(axis=1),
-        abs_drift=rows["drift"].abs(),
-        date=rows["start_time"].str[:10],
-    )
-    rows["session_type"] = rows["session_type"].fillna("unknown")
-    rows[list(VIDEO_LABELS)] = rows[list(VIDEO_LABELS)].fillna("NOT_SET")
-    columns = [*_SESSION, *MEASURES, "fraction_correct", "log_rt", *TIMING, *VIDEO_LABELS]
-    return rows[columns].sort_values("eid", ignore_index=True)
-
-
-def pose_correlations(sessions: pd.DataFrame) -> pd.DataFrame:
-    """Return Spearman's correlation of every measure with everything that it is held against, over sessions.
-
-    Parameters
-    ----------
-    sessions : DataFrame
-        As `pose_sessions` makes them.
-
-    Returns
-    -------
-    DataFrame
-        measure, against, n and n_subjects of sessions that have both, rho, p_value, q_value (Benjamini-Hochberg over all
-        pairs); not a number for fewer than three sessions or values that do not vary.
-    """
-    from scipy.stats import spearmanr
-
-    found = []
-    for measure in MEASURES:
-        for against in AGAINST:
-            both = sessions[[measure, against, "subject"]].dropna(subset=[measure, against])
-            varies = bool((np.ptp(both[[measure, against]], axis=0) > 0).all()) if len(both) else False
-            rho, p_value = np.nan, np.nan
-            if len(both) >= _FEWEST_PAIRS and varies:
-                rho, p_value = map(float, spearmanr(both[measure], both[against]))
-            found.append((measure, against, len(both), both["subject"].nunique(), rho, p_value))
-    pairs = pd.DataFrame(found, columns=["measure", "against", "n", "n_subjects", "rho", "p_value"])
-    return pairs.assign(q_value=false_discovery_rate(pairs["p_value"].to_numpy(np.float64)))
 
 
 def _why_none(pose: pd.DataFrame) -> str:
@@ -317,8 +246,8 @@ def _long(sessions: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for pair in pairs.to_dict("records"):
         measure, against = str(pair["measure"]), str(pair["against"])
-        values = sessions[[*_SESSION, against, measure]].dropna(subset=[against, measure])
-        columns = [*_SESSION, "x", "y"]
+        values = sessions[[*SESSION, against, measure]].dropna(subset=[against, measure])
+        columns = [*SESSION, "x", "y"]
         parts.append(values.set_axis(columns, axis=1).assign(**{str(key): value for key, value in pair.items()}))
     return pd.concat(parts, ignore_index=True)
 
@@ -396,6 +325,6 @@ POSE_QC = Family(
     "pose_qc",
     "Movement of paws and face by what quality control says of the video, and along with performance and timing.",
     "video",
-    _READS,
+    READS,
     draw_pose_qc,
 )

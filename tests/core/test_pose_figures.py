@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 from scipy.stats import spearmanr
 from tests_support.drawn_families import draw, outside, smallest_font, texts
 
+from iblnm_core.analyses.pose_summary import pose_correlations, pose_sessions
 from iblnm_core.figures.pose_qc import (
     AGAINST,
     MEASURES,
@@ -17,8 +18,6 @@ from iblnm_core.figures.pose_qc import (
     TIMING,
     VERDICTS,
     inside_whiskers,
-    pose_correlations,
-    pose_sessions,
 )
 from iblnm_core.figures.theme import DEFAULT
 from iblnm_core.vocabulary import VIDEO_LABELS
