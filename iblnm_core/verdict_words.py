@@ -42,7 +42,7 @@ _VIDEO = "Video measures of this session are unreliable; photometry is not affec
 _NO_VIDEO = "Leave the session out of video analyses."
 _ONE_CORRECTION = "A correction of a fibre could not be computed; the others are there."
 _OTHER_CORRECTION = "Look at the other stored corrections."
-_READ_BESIDE = "Look at the responses under `no_reference` and the other corrections beside each other."
+_READ_BESIDE = "Look at the responses under the other stored corrections too."
 _WITH_BASELINE = "Check that conclusions rest on responses less their baseline, not on levels."
 
 WORDS: Mapping[str, Words] = MappingProxyType(

@@ -122,7 +122,7 @@ CHECKS: tuple[Check, ...] = (
         5.0,
         "event",
         lambda v: abs(v["t"]) >= 5 and v["share"] >= 0.2,
-        "the reference itself responds to the event: read its response with `no_reference` beside it",
+        "the reference itself responds to the event: look at its response under other corrections too",
     ),
     Check(
         ReferenceContaminated,

@@ -1,6 +1,6 @@
 """Named corrections of one fibre as a session has them: all that are stored, on one regular grid, and the one that all else is made from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iblnm_core.correction_parameters import CorrectionParameters
-from iblnm_core.corrections.checks import findings
+from iblnm_core.corrections.checks import Check, findings
 from iblnm_core.corrections.compute import correct
 from iblnm_core.corrections.dark import DarkOffset, dark_offset
 from iblnm_core.corrections.diagnostics import Diagnostics, diagnose
@@ -136,31 +136,45 @@ def correct_fiber(
     )
 
 
-def correction_errors(found: FiberCorrections, name: str) -> list[SessionError]:
-    """Return what is to be said about the corrections of one fibre.
+def correction_errors(found: Mapping[str, FiberCorrections]) -> list[SessionError]:
+    """Return what is to be said about the corrections of a session: one error per check, whatever it is asked of.
 
     Parameters
     ----------
-    found : FiberCorrections
-    name : str
-        The fibre, for messages.
+    found : mapping of str to FiberCorrections
+        By name of the fibre.
     """
     errors: list[SessionError] = []
-    wanted = next(iter(found.results))
-    for result in found.results.values():
-        if result.reason is not None:
-            replaced = result.name == wanted != found.primary and found.results[found.primary].status == "ok"
-            instead = f"; {found.primary} is used instead" if replaced else ""
-            errors.append(_ERRORS[result.reason](f"{name}: {result.name} {result.status}: {result.message}{instead}"))
-    if any(offset.source == "refused" for offset in found.dark):
+    fired: dict[Check, list[tuple[str, float]]] = {}
+    for name, fiber in found.items():
+        errors += _failures(fiber, name)
+        for finding in findings(fiber.diagnostics) if fiber.diagnostics is not None else ():
+            about = name if finding.of is None else f"{name} {finding.of}"
+            fired.setdefault(finding.check, []).append((about, finding.value))
+    for check, places in fired.items():
+        values = ", ".join(f"{about} {value:.3g}" for about, value in places)
         errors.append(
-            DarkOffsetImplausible(f"{name}: the dark offset would leave less than a fifth of the signal; none is used")
+            check.error(
+                f"{check.measure}: {values}; {check.sentence}",
+                measured=max((value for _, value in places), key=abs),
+                threshold=check.threshold,
+            )
         )
-    for finding in findings(found.diagnostics) if found.diagnostics is not None else ():
-        check, about = finding.check, "" if finding.of is None else f", {finding.of}"
-        message = f"{name}{about}: {check.measure} is {finding.value:.3g}, limit {check.threshold:g}: {check.sentence}"
-        errors.append(check.error(message, measured=finding.value, threshold=check.threshold))
     return errors
+
+
+def _failures(fiber: FiberCorrections, name: str) -> Iterator[SessionError]:
+    """Yield what could not be computed of one fibre."""
+    wanted = next(iter(fiber.results))
+    for result in fiber.results.values():
+        if result.reason is not None:
+            replaced = result.name == wanted != fiber.primary and fiber.results[fiber.primary].status == "ok"
+            instead = f"; {fiber.primary} is used instead" if replaced else ""
+            yield _ERRORS[result.reason](f"{name}: {result.name} {result.status}: {result.message}{instead}")
+    if any(offset.source == "refused" for offset in fiber.dark):
+        yield DarkOffsetImplausible(
+            f"{name}: the dark offset would leave less than a fifth of the signal; none is used"
+        )
 
 
 def preprocess(

@@ -256,7 +256,7 @@ def _judge_corrections(fibers: Sequence[Fiber], found: Mapping[int, FiberCorrect
     """Record what is to be said about the corrections of all fibres, each under its rule."""
     # two fibres in one region have names of their own
     names = fiber_groups({fiber.fiber_idx: fiber.region for fiber in fibers})
-    errors = [error for index, corrections in found.items() for error in correction_errors(corrections, names[index])]
+    errors = correction_errors({names[index]: corrections for index, corrections in found.items()})
     for rule in RULES.values():
         if rule.asset == "corrections":
             own = tuple(consequence.error for consequence in rule.consequences)

@@ -66,16 +66,16 @@ def find_transients(part: Part, trials: pd.DataFrame, parameters: Parameters) ->
 
 
 def separability_errors(found: Mapping[str, Transients]) -> list[TransientsNotSeparable]:
-    """Return the fibres, by name, whose transients cannot be told from fluctuation."""
-    return [
-        TransientsNotSeparable(
-            f"{name}: {one.summary['rate_per_min']:.1f} peaks and {one.summary['rate_inverted']:.1f} troughs per minute: "
-            "rates of transients are not those of events",
-            measured=float(one.summary["rate_inverted"]),
-        )
-        for name, one in found.items()
-        if one.summary["separable"] is False
-    ]
+    """Return which fibres, by name, have transients that cannot be told from fluctuation; nothing where all can."""
+    crowded = {name: one.summary for name, one in found.items() if one.summary["separable"] is False}
+    if not crowded:
+        return []
+    rates = ", ".join(
+        f"{name} {row['rate_inverted']:.1f} and {row['rate_per_min']:.1f}" for name, row in crowded.items()
+    )
+    largest = max(float(row["rate_inverted"]) for row in crowded.values())
+    message = f"troughs and peaks per minute: {rates}; rates of transients are not those of events"
+    return [TransientsNotSeparable(message, measured=largest)]
 
 
 def transients_part(fiber_idx: int, found: Transients) -> Part:

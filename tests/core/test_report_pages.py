@@ -96,9 +96,9 @@ def test_the_verdict_names_what_failed_and_cards_say_what_to_do(pages):
         name: text_of(next(e for e in parsed(content).iter("div") if "banner" in e.get("class", "")))
         for name, content in pages.items()
     }
-    assert banners["ok"].startswith("! Usable, with warnings No blocking check failed. 12 warnings: Session length, ")
+    assert banners["ok"].startswith("! Usable, with warnings No blocking check failed. 8 warnings: Session length, ")
     assert banners["few trials"] == "✕ Not usable 1 blocking check failed: Number of trials."
-    assert banners["no wheel"].startswith("! Usable, with warnings No blocking check failed. 13 warnings: ")
+    assert banners["no wheel"].startswith("! Usable, with warnings No blocking check failed. 9 warnings: ")
     assert banners["no trials"].startswith("✕ Not usable 1 blocking check failed: Readable data")
     card = text_of(next(parsed(pages["few trials"]).iter("article")))
     for part in ("too few trials", "Measured 60", "Needed 90", "What to do Nothing.", "InsufficientTrials"):
