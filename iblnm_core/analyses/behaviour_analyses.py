@@ -6,6 +6,7 @@ from types import MappingProxyType
 from iblnm_core.analyses.analysis import Analysis, TableCheck, Tables
 from iblnm_core.analyses.dataset_overview import dataset_overview
 from iblnm_core.analyses.learning import learning_tables
+from iblnm_core.analyses.pose_summary import READS, pose_summary
 from iblnm_core.analyses.psychometric_curves import psychometric_curves
 from iblnm_core.analyses.qc_overview import qc_overview
 from iblnm_core.analyses.rig_watch import METRICS, judge_rigs, rig_watch
@@ -52,6 +53,10 @@ def _rig_watch(tables: Tables, parameters: Parameters) -> Tables:
     return rig_watch(
         tables["qc_signals"], tables["qc_photometry"], tables["sessions"], parameters.rig_watch, thresholds
     )
+
+
+def _pose_summary(tables: Tables, _parameters: Parameters) -> Tables:
+    return pose_summary(tables)
 
 
 _OF_SESSIONS = {"sessions": None, "performance": None, "errors": None}
@@ -106,6 +111,7 @@ BEHAVIOUR_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
                 TableCheck("rigs_steady", "rig_drift", "No rig drifts towards the loss of recordings.", judge_rigs),
             ),
         ),
+        "pose_summary": Analysis(READS, RESULTS["pose_summary"], (), _pose_summary, "qc_overview"),
     }
 )
 """These analyses by name, each after those it is made from."""

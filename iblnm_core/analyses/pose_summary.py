@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from iblnm_core.analyses.analysis import Tables
-from iblnm_core.analyses.outcomes import false_discovery_rate
+from iblnm_core.analyses.outcomes import Outcome, Status, false_discovery_rate, outcome_table
 from iblnm_core.schemas.pose import POSE
 from iblnm_core.session.pose_timing import THIRDS
 from iblnm_core.vocabulary import VIDEO_LABELS
@@ -32,6 +32,38 @@ SESSION = ("eid", "subject", "session_type", "date")
 """Columns that say which session a row is of."""
 
 _FEWEST_PAIRS = 3
+
+
+def pose_summary(tables: Tables) -> dict[str, pd.DataFrame]:
+    """Return movement in the video over sessions.
+
+    See `docs/methods/pose.md`.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        Those of `READS`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        Rows of the tables `pose_sessions`, `pose_correlations` and `pose_summary_outcomes`.
+    """
+    sessions = pose_sessions(tables)
+    detail = None if len(sessions) else _why_none(tables["pose"])
+    status = Status.OK if len(sessions) else Status.NO_DATA
+    outcome = Outcome("pose_summary", "", "", status, 0, sessions["subject"].nunique(), detail=detail)
+    return {
+        "pose_sessions": sessions,
+        "pose_correlations": pose_correlations(sessions),
+        "pose_summary_outcomes": outcome_table([outcome]),
+    }
+
+
+def _why_none(pose: pd.DataFrame) -> str:
+    if pose.empty:
+        return "no session has trials and times of the left camera"
+    return f"none of {len(pose)} sessions with camera times has a LightningPose that can be used"
 
 
 def pose_sessions(tables: Tables) -> pd.DataFrame:

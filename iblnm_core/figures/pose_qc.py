@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from iblnm_core.analyses.analysis import Tables
-from iblnm_core.analyses.pose_summary import READS, SESSION, pose_correlations, pose_sessions
+from iblnm_core.analyses.pose_summary import SESSION
 from iblnm_core.figures.companion import Mark, marks_at
 from iblnm_core.figures.family import Drawn, Family, counts_of, nothing_drawn
 from iblnm_core.figures.marks import jitter, note
@@ -68,21 +68,19 @@ def draw_pose_qc(tables: Tables, _parameters: Parameters, theme: Theme) -> Itera
     _parameters : Parameters
     theme : Theme
     """
-    sessions = pose_sessions(tables)
-    why = "" if len(sessions) else _why_none(tables["pose"])
+    sessions, pairs = tables["pose_sessions"], tables["pose_correlations"]
+    why = "" if len(sessions) else _why_none(tables["pose_summary_outcomes"])
     title = "Change of movement by what quality control says of the video"
     yield _verdict_grid("pose_qc_grid", title, MEASURES, sessions, why, theme)
     title = "Timing of paws and wheel by what quality control says of the video"
     yield _verdict_grid("pose_timing_grid", title, TIMING, sessions, why, theme)
-    pairs = pose_correlations(sessions)
     yield _correlation_grid("pose_corr_grid", sessions, pairs, why, theme, by_date=False)
     yield _correlation_grid("pose_corr_grid_by_date", sessions, pairs, why, theme, by_date=True)
 
 
-def _why_none(pose: pd.DataFrame) -> str:
-    if pose.empty:
-        return "no session has trials and times of the left camera"
-    return f"none of {len(pose)} sessions with camera times has a LightningPose that can be used"
+def _why_none(outcomes: pd.DataFrame) -> str:
+    details = [str(detail) for detail in outcomes["detail"].dropna()]
+    return details[0] if details else "movement was not summarised over sessions"
 
 
 def _verdict_grid(
@@ -249,7 +247,7 @@ def _long(sessions: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         values = sessions[[*SESSION, against, measure]].dropna(subset=[against, measure])
         columns = [*SESSION, "x", "y"]
         parts.append(values.set_axis(columns, axis=1).assign(**{str(key): value for key, value in pair.items()}))
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True) if parts else pairs.reindex(columns=[*pairs.columns, *SESSION, "x", "y"])
 
 
 def _coefficient(pair: Mapping[Hashable, Any]) -> str:
@@ -324,7 +322,7 @@ def _date_bar(figure: Figure, grid: NDArray[np.object_], sessions: pd.DataFrame,
 POSE_QC = Family(
     "pose_qc",
     "Movement of paws and face by what quality control says of the video, and along with performance and timing.",
-    "video",
-    READS,
+    "qc_overview",
+    {"pose_sessions": None, "pose_correlations": None, "pose_summary_outcomes": ("detail",)},
     draw_pose_qc,
 )

@@ -8,6 +8,7 @@ from iblnm_core.schemas import (
     dataset_overview,
     learning,
     models,
+    pose,
     psychometric,
     qc_overview,
     recording_models,
@@ -194,6 +195,7 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
             _outcomes("qc_overview", "qc_overview"),
         ),
         "rig_watch": (rig_watch.RIG_DRIFT, rig_watch.RIG_WEEKLY),
+        "pose_summary": (pose.POSE_SESSIONS, pose.POSE_CORRELATIONS, _outcomes("pose_summary", "qc_overview")),
     }
 )
 """Tables of every analysis by its name: the main one first; the outcomes, where there are such, last."""

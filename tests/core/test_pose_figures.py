@@ -11,6 +11,8 @@ from scipy.stats import spearmanr
 from tests_support.drawn_families import draw, outside, smallest_font, texts
 
 from iblnm_core.analyses.pose_summary import pose_correlations, pose_sessions
+from iblnm_core.analyses.registry import ANALYSES
+from iblnm_core.analyses.running import results_of
 from iblnm_core.figures.pose_qc import (
     AGAINST,
     MEASURES,
@@ -20,6 +22,8 @@ from iblnm_core.figures.pose_qc import (
     inside_whiskers,
 )
 from iblnm_core.figures.theme import DEFAULT
+from iblnm_core.parameters import Parameters
+from iblnm_core.storage.tables import make_table
 from iblnm_core.vocabulary import VIDEO_LABELS
 
 NAMES = ["pose_qc_grid", "pose_timing_grid", "pose_corr_grid", "pose_corr_grid_by_date"]
@@ -47,9 +51,12 @@ def stored(n=60, **pose):
     return {"pose": rows, "video": video, "performance": performance, "sessions": sessions}
 
 
-def first_pictures(tables, n):
-    """So many of the pictures: each takes seconds."""
-    return draw(replace(POSE_QC, draw=lambda *given: islice(POSE_QC.draw(*given), n)), tables)
+def drawn_of(tables, n=4):
+    """So many of the pictures, which take seconds each, of the analysis of these tables."""
+    made = results_of(ANALYSES["pose_summary"], tables, Parameters())
+    for schema in ANALYSES["pose_summary"].tables:
+        made[schema.name] = make_table(schema, made[schema.name]).rows.to_pandas()
+    return draw(replace(POSE_QC, draw=lambda *given: islice(POSE_QC.draw(*given), n)), made)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +66,7 @@ def tables():
 
 @pytest.fixture(scope="module")
 def pictures(tables):
-    return draw(POSE_QC, tables)
+    return drawn_of(tables)
 
 
 def test_every_picture_has_large_enough_text_and_all_data_inside(pictures):
@@ -118,7 +125,7 @@ def test_every_open_dot_is_an_outlier_or_one_of_few_and_says_which_session_it_is
 
 @pytest.mark.parametrize("values", [np.full(59, 3.0), np.append(np.full(58, 3.0), 99.0)])
 def test_values_that_do_not_vary_are_dots(values):
-    drawn = first_pictures(stored(nose=np.append(values, 0)), 1)["pose_qc_grid"]
+    drawn = drawn_of(stored(nose=np.append(values, 0)), 1)["pose_qc_grid"]
     for axes in drawn.figure.axes[8:16]:
         assert all(len(dots.get_paths()[0].vertices) <= VIOLINS for dots in axes.collections)
         assert sum(len(dots.get_offsets()) for dots in axes.collections) == 59
@@ -176,7 +183,7 @@ def test_the_drawn_table_has_every_dot_with_its_coefficient(pictures):
     ],
 )
 def test_without_pose_every_picture_says_why(n, pose, reason):
-    made = draw(POSE_QC, {name: rows.head(n) for name, rows in stored(3, **pose).items()})
+    made = drawn_of({name: rows.head(n) for name, rows in stored(3, **pose).items()})
     assert list(made) == NAMES
     for drawn in made.values():
         assert drawn.missing == reason
@@ -186,7 +193,7 @@ def test_without_pose_every_picture_says_why(n, pose, reason):
 
 
 def test_one_session_and_a_measure_that_nobody_has():
-    made = first_pictures(stored(2, tongue_speed=np.nan), 3)
+    made = drawn_of(stored(2, tongue_speed=np.nan), 3)
     assert texts(made["pose_qc_grid"]).count("no session\nhas it") == 8
     assert texts(made["pose_corr_grid"]).count("no session\nhas both") == 5 + 3
     for drawn in made.values():
