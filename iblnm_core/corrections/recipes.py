@@ -62,3 +62,15 @@ def reference_like(parameters: PreprocessingParameters) -> Correction:
     """
     lowpass = LowPass(parameters.bleaching_cutoff_hz, parameters.bleaching_filter_order, parameters.bleaching_padding_s)
     return Correction("reference", (lowpass, _PLAIN))
+
+
+def recipe(name: str, parameters: PreprocessingParameters) -> Correction:
+    """Return a named correction as a session has it.
+
+    Parameters
+    ----------
+    name : str
+    parameters : PreprocessingParameters
+        Of the low-pass of `reference`.
+    """
+    return reference_like(parameters) if name == "reference" else NAMED[name]

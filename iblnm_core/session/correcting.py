@@ -12,7 +12,7 @@ from iblnm_core.corrections.checks import Check, findings
 from iblnm_core.corrections.compute import correct
 from iblnm_core.corrections.dark import DarkOffset, dark_offset
 from iblnm_core.corrections.diagnostics import Diagnostics, diagnose
-from iblnm_core.corrections.recipes import NAMED, reference_like
+from iblnm_core.corrections.recipes import recipe
 from iblnm_core.corrections.result import Corrected
 from iblnm_core.corrections.traces import Traces, bits_at, prepare
 from iblnm_core.errors import CorrectionError, DarkOffsetImplausible, DegenerateSignal, MissingReference, SessionError
@@ -108,10 +108,8 @@ def correct_fiber(
     masked = prepare(*signal, *(paired or (None, None)), dark=(dark[0], dark[1]))
 
     def computed(name: str) -> Corrected:
-        if name == "reference":
-            # as it is published: of all samples, whatever they are
-            return correct(plain, reference_like(preprocessing))
-        return correct(masked, NAMED[name])
+        # `reference` is of all samples, whatever they are, as it is published
+        return correct(plain if name == "reference" else masked, recipe(name, preprocessing))
 
     names = parameters.corrections.names
     results = {name: computed(name) for name in names}
@@ -211,7 +209,7 @@ def preprocess(
     check_processable(names[0], signal_times, signal, parameters)
     check_processable(names[1], reference_times, reference, parameters)
     bands = (signal_times, signal), (reference_times, reference)
-    result = correct(_unmasked(*bands, by_position=band_pairing == "position"), reference_like(parameters))
+    result = correct(_unmasked(*bands, by_position=band_pairing == "position"), recipe("reference", parameters))
     if result.status != "ok":
         raise DegenerateSignal(f"{names[0]} band: {result.message}", measured=result.reason)
     grid = regular_grid(signal_times, parameters.sampling_rate_hz)

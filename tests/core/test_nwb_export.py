@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from tests_support.nwb import Processed, opened, stored, writable_copy
 
+from iblnm_core.corrections.recipes import recipe
 from iblnm_core.demo.cohort import write_cohort
 from iblnm_core.demo.plan import CLINIC_PACE, SessionPlan
 from iblnm_core.demo.presets import SUBJECTS
@@ -110,6 +111,11 @@ def test_every_array_comes_back_bit_for_bit(session):
             corrected = [signal for _, signal in layout.read_preprocessed(results).values()]
         z, change = (file.processing["ophys"][name] for name in ("ZScore", "DfOverF"))
         assert len(corrected) == z.data.shape[1] == len(rows)
+        for signal in corrected:
+            # what was done to it is what its name stands for
+            assert f"{signal.correction} (" in z.description
+            for step in recipe(signal.correction, session.root.parameters.preprocessing).steps:
+                assert repr(step) in change.description
         for column, signal in enumerate(corrected):
             assert same_bits(z.data[:, column], signal.values)
             np.testing.assert_array_equal(

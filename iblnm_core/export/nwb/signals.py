@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from iblnm_core.corrections.recipes import recipe
 from iblnm_core.export.nwb import mapping
 from iblnm_core.export.nwb.arrays import column, stored_array
 from iblnm_core.export.nwb.content import Array, RawBand, RawPhotometry, SessionContent
@@ -13,6 +14,7 @@ from iblnm_core.export.nwb.devices import Devices, add_devices, band_label
 from iblnm_core.export.nwb.libraries import nwb_libraries
 from iblnm_core.export.nwb.texts import Texts, object_name
 from iblnm_core.schemas import QC_PHOTOMETRY
+from iblnm_core.session.preprocessing import PreprocessedSignal
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def _add_corrected(
     for name, (unit, words, values) in kinds.items():
         series = nwb_libraries().fiber.FiberPhotometryResponseSeries(
             name=name,
-            description=f"{_correction(content)}; {words}.",
+            description=f"{_correction(content, signals)}; {words}.",
             data=stored_array(np.column_stack(values)),
             starting_time=float(times[0]),
             rate=float(signals[0].sampling_rate_hz),
@@ -188,15 +190,16 @@ def _add_corrected(
         _ophys(file).add(series)
 
 
-def _correction(content: SessionContent) -> str:
-    """Return in words what was done to the signal."""
-    p, photometry = content.parameters.preprocessing, content.parameters.photometry
+def _correction(content: SessionContent, signals: Sequence[PreprocessedSignal]) -> str:
+    """Return in words what was done to the signals of all fibres."""
+    p, band = content.parameters.preprocessing, content.parameters.photometry.signal_band
     gaps = "" if p.longest_bridged_gap_s is None else f" (NaN inside gaps of more than {p.longest_bridged_gap_s:g} s)"
-    return (
-        f"{photometry.signal_band} band less the line of the {photometry.reference_band} band that fits it best (least squares), both as "
-        f"change relative to their own low-passed course (Butterworth, order {p.bleaching_filter_order}, {p.bleaching_cutoff_hz:g} Hz, "
-        f"both ways), put on a grid of {p.sampling_rate_hz:g} Hz by monotone cubic interpolation{gaps}"
+    names = [signal.correction for signal in signals]
+    used = "; ".join(
+        f"{name} ({names.count(name)} of {len(names)} fibres): {', then '.join(map(repr, recipe(name, p).steps))}"
+        for name in dict.fromkeys(names)
     )
+    return f"{band} band under a named correction, {used}. Put on a grid of {p.sampling_rate_hz:g} Hz by monotone cubic interpolation{gaps}"
 
 
 def _quality_table(content: SessionContent, texts: Texts) -> Any:
