@@ -50,12 +50,13 @@ def pose_summary(tables: Tables) -> dict[str, pd.DataFrame]:
         Rows of the tables `pose_sessions`, `pose_correlations` and `pose_summary_outcomes`.
     """
     sessions = pose_sessions(tables)
+    pairs = pose_correlations(sessions)
     detail = None if len(sessions) else _why_none(tables["pose"])
     status = Status.OK if len(sessions) else Status.NO_DATA
     outcome = Outcome("pose_summary", "", "", status, 0, sessions["subject"].nunique(), detail=detail)
     return {
         "pose_sessions": sessions,
-        "pose_correlations": pose_correlations(sessions),
+        "pose_correlations": pairs if len(sessions) else pairs.head(0),
         "pose_summary_outcomes": outcome_table([outcome]),
     }
 

@@ -333,8 +333,8 @@ def test_the_model_of_the_task_finds_what_is_planted_and_says_why_where_it_canno
 # analyses that the demo cohort is too small for: five sessions of four mice; trials of the unbiased block with every predictor
 _WITHOUT_RESULT = {"variance_components"}
 _PARTLY_WITHOUT = {"two_block_cca"}
-# nobody has asked for encoding models
-_NOT_ASKED_FOR = {"encoding_summary"}
+# nobody has asked for encoding models, and the cohort has no pose
+_NOT_ASKED_FOR = {"encoding_summary", "pose_summary"}
 
 
 def test_all_analyses_have_results_and_say_how_every_group_came_out(demo):
