@@ -87,11 +87,26 @@ def measure(path, eid, answers):
     answers.put((statistics.median(seconds[1:]), written.size_bytes, memory))
 
 
-def in_own_process(path, eid=None):
-    """Measure in a process of its own, so that its peak memory is its own."""
+def make_session(folder, answers):
+    """Put root and session of `one_hour` into a queue."""
+    root, eid = one_hour(folder)
+    answers.put((root.path, eid))
+
+
+def make_cohort(path, eid, answers):
+    """Make the tables of a root those of so many sessions, and say that it is done."""
+    multiply(open_root(path), eid)
+    answers.put(None)
+
+
+def in_own_process(function, *arguments):
+    """Call a function in a process of its own, and return its answer.
+
+    Not only what is measured: a new process starts with the peak memory of the one that starts it, which is to stay small.
+    """
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
-    process = context.Process(target=measure, args=(path, eid, answers))
+    process = context.Process(target=function, args=(*arguments, answers))
     process.start()
     answer = answers.get()
     process.join()
@@ -101,10 +116,10 @@ def in_own_process(path, eid=None):
 def main():
     """Measure, print, keep."""
     with tempfile.TemporaryDirectory() as folder:
-        root, eid = one_hour(Path(folder))
-        session_s, session_bytes, session_memory = in_own_process(root.path, eid)
-        multiply(root, eid)
-        cohort_s, cohort_bytes, cohort_memory = in_own_process(root.path)
+        path, eid = in_own_process(make_session, Path(folder))
+        session_s, session_bytes, session_memory = in_own_process(measure, path, eid)
+        in_own_process(make_cohort, path, eid)
+        cohort_s, cohort_bytes, cohort_memory = in_own_process(measure, path, None)
     found = {
         "session_s": round(session_s, 2),
         "cohort_s": round(cohort_s, 2),
