@@ -20,7 +20,14 @@ from threadpoolctl import threadpool_limits
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.running import run_analysis
 from iblnm_core.demo.simulated_sessions import simulate_session_tables, trial_tables
-from iblnm_core.demo.simulated_tables import OTHER_CHOICES, cell_table, simulate_tables, trace_table, vector_table
+from iblnm_core.demo.simulated_tables import (
+    OTHER_CHOICES,
+    cell_table,
+    course_sum_table,
+    simulate_tables,
+    trace_table,
+    vector_table,
+)
 from iblnm_core.parameters import Parameters
 from iblnm_core.schemas import TABLES
 from iblnm_core.storage.tables import Table, make_table, stored_table, write_table
@@ -48,6 +55,7 @@ def store_tables(folder, blocks, n_sessions, n_subjects):
         "responses": cohort.responses,
         "trial_regressors": cohort.regressors,
         "response_cells": cell_table(cohort.responses, cohort.regressors, OTHER_CHOICES),
+        "time_course_sums": course_sum_table(cohort),
         "recordings": cohort.recordings,
         "response_matrix": vector_table(cohort, blocks),
         "condition_traces": trace_table(cohort.recordings),

@@ -1,4 +1,4 @@
-"""Numbers and choices of named corrections and of the transients in corrected signals. All other parameters stand in `parameters`."""
+"""Numbers and choices of named corrections and of what is found in corrected signals. All other parameters stand in `parameters`."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -60,3 +60,45 @@ class TransientParameters:
     """when peaks are more frequent than this,"""
     crowded_per_min: float = 30.0
     """and peaks as frequent as this are inseparable in any case."""
+
+
+@dataclass(frozen=True)
+class MeasureParameters:
+    """What is measured of a response, and which numbers are to be trusted."""
+
+    window_s: tuple[float, float] = (0.0, 1.0)
+    """Start (included) and end (excluded), relative to the event, of where a response is looked for."""
+    width_until_s: float = 3.0
+    """A response that lasts longer has no width."""
+    minimum_known_share: float = 0.8
+    """With a smaller share (0-1) of known samples in the early window a response has no mean."""
+    minimum_trial_share: float = 0.5
+    """Samples of a mean trace that fewer trials know (0-1, of the best known sample) do not count."""
+    smooth_hz: float = 3.0
+    """Low-pass of the trace whose baseline is the unit of `peak_z`."""
+    valid_peak_sds: float = 3.0
+    """A smaller peak, in standard deviations of the baseline, may be noise."""
+    n_draws: int = 500
+    """Draws of trials behind the interval of a mean trace's measure."""
+
+
+@dataclass(frozen=True)
+class RegionPairParameters:
+    """Measures of two traces of one session."""
+
+    cutoff_hz: float = 8.0
+    """Both traces are low-passed first, at 0.4 of their sampling rate at most."""
+    least_common_s: float = 600.0
+    """With less time in which neither trace is masked there are no measures."""
+    longest_lag_s: float = 2.0
+    n_shifts: int = 200
+    """Of one trace against the other, for the correlation that chance and slow waves make."""
+    least_shift_s: float = 30.0
+    segment_s: float = 20.0
+    """Of the spectra."""
+    slow_band_hz: tuple[float, float] = (0.1, 1.0)
+    fast_band_hz: tuple[float, float] = (1.0, 4.0)
+    event_window_s: tuple[float, float] = (-0.5, 2.0)
+    """What belongs to the response to an event: start (included) and end (excluded)."""
+    suspect_ratio: float = 0.5
+    """References that correlate by more than this share of the traces make the pair suspect."""

@@ -19,7 +19,12 @@ from iblnm_core.cohort_parameters import (
     SelectionParameters,
     TaskEncodingParameters,
 )
-from iblnm_core.correction_parameters import CorrectionParameters, TransientParameters
+from iblnm_core.correction_parameters import (
+    CorrectionParameters,
+    MeasureParameters,
+    RegionPairParameters,
+    TransientParameters,
+)
 
 
 @dataclass(frozen=True)
@@ -289,8 +294,10 @@ class Parameters:
     preprocessing: PreprocessingParameters = field(default_factory=PreprocessingParameters)
     corrections: CorrectionParameters = field(default_factory=CorrectionParameters)
     transients: TransientParameters = field(default_factory=TransientParameters)
+    region_pairs: RegionPairParameters = field(default_factory=RegionPairParameters)
     responses: ResponseParameters = field(default_factory=ResponseParameters)
     magnitudes: MagnitudeParameters = field(default_factory=MagnitudeParameters)
+    response_measures: MeasureParameters = field(default_factory=MeasureParameters)
     vectors: VectorParameters = field(default_factory=VectorParameters)
     psychometric: PsychometricParameters = field(default_factory=PsychometricParameters)
     performance: PerformanceParameters = field(default_factory=PerformanceParameters)

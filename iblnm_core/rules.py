@@ -149,9 +149,12 @@ _RESPONSES = (
     "response_vector",
     "condition_traces",
     "response_cells",
+    "response_measures",
+    "time_course_sums",
+    "trial_mean_measures",
     "encoding_model",
 )
-_CORRECTED = ("preprocessed_signal", "transients", *_RESPONSES)
+_CORRECTED = ("preprocessed_signal", "transients", "region_pairs", *_RESPONSES)
 _SIGNAL = ("corrections", *_CORRECTED)
 _BEHAVIOUR = ("trials", "task_performance", "wheel_velocity", "trial_regressors", "pose")
 _EVERYTHING = (*_BEHAVIOUR, "photometry_qc", *_SIGNAL, "video_qc", "pose")
@@ -296,6 +299,7 @@ _RULES = (
         "corrections",
         "Every stored correction of every fibre could be computed.",
         _advisory(
+            DegenerateSignal,
             MissingReference,
             TooShortForBaseline,
             ConstantSignal,

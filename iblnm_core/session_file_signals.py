@@ -1,9 +1,14 @@
 """What lies in a session file of corrections, of what is found in corrected signals, and of pose. All else is in `session_file_description`."""
 
 from iblnm_core.schemas import TABLES
+from iblnm_core.schemas.response_measures import RESPONSE_MEASURES
 from iblnm_core.session.pose import EVENT_OF
 from iblnm_core.session_file_entries import FIBER_INDEX, KINDS, Entry, FilePart
 from iblnm_core.table_schema import Column
+
+_OF_FIBER = ("eid", "fiber_idx", "brain_region")
+_CORRECTION = Entry("correction", "text", "that they were found in")
+_UNIT = Entry("unit", "text", "dff: relative change, a fraction")
 
 
 def _corrections_part() -> FilePart:
@@ -117,7 +122,7 @@ def _transients_part() -> FilePart:
         ),
         (
             FIBER_INDEX,
-            Entry("correction", "text", "that they were found in"),
+            _CORRECTION,
             *(Entry(column.name, KINDS[column.kind], column.description, unit=column.unit) for column in summary),
         ),
     )
@@ -133,7 +138,84 @@ def _cells_part() -> FilePart:
     )
 
 
-SIGNAL_PARTS = (_corrections_part(), _transients_part(), _cells_part())
+def _measures_part() -> FilePart:
+    return FilePart(
+        "photometry/REGION/measures",
+        "The shape of every response in the primary correction, masked from the next event on, less its baseline.",
+        (
+            Entry("event", "text", "the events", "(e,)"),
+            Entry("trial", "int64", "trial numbers", "(n,)"),
+            Entry("polarity", "float64", "1 or -1: direction of the mean response, which peaks follow", "(e,)"),
+            Entry("baseline_sd", "float64", "robust standard deviation before the events", "(e,)", "dff"),
+            *(
+                Entry(
+                    column.name,
+                    "float32" if column.kind == "number" else "bool",
+                    column.description,
+                    "(e, n)",
+                    column.unit.replace("unit", "dff"),
+                )
+                for column in RESPONSE_MEASURES
+            ),
+        ),
+        (FIBER_INDEX, _CORRECTION, _UNIT),
+    )
+
+
+def _mean_measures_part() -> FilePart:
+    columns = [column for column in TABLES["trial_mean_measures"].columns if column.name not in _OF_FIBER]
+    return FilePart(
+        "photometry/REGION/mean_measures",
+        "The shape of mean responses in the primary correction, with 95 % intervals.",
+        tuple(Entry(column.name, KINDS[column.kind], column.description, "(m,)", column.unit) for column in columns),
+        (FIBER_INDEX,),
+    )
+
+
+def _course_sums_part() -> FilePart:
+    columns = {column.name: column for column in TABLES["time_course_sums"].columns}
+    shapes = {
+        "event": "(e,)",
+        "stim_side": "(c,)",
+        **dict.fromkeys(("n_trials", "start_s", "sampling_rate_hz"), "(e,)"),
+        **dict.fromkeys(("contrast", "feedbackType", "cell_trials"), "(e, c)"),
+        **dict.fromkeys(("counts", "totals", "squares"), "(e, t c)"),
+        "residual_covariance": "(e, t (t + 1) / 2)",
+    }
+    kinds = {"event": "text", "stim_side": "text", "n_trials": "int64"}
+    return FilePart(
+        "photometry/REGION/course_sums",
+        "Responses in the primary correction, added up at each of t times over the trials of each of c cells.",
+        tuple(
+            Entry(name, kinds.get(name, "float64"), columns[name].description, shape, columns[name].unit)
+            for name, shape in shapes.items()
+        ),
+        (FIBER_INDEX, _CORRECTION, _UNIT),
+    )
+
+
+def _pairs_part() -> FilePart:
+    columns = [column for column in TABLES["region_pairs"].columns if column.name != "eid"]
+    kinds = {"suspect": "float64"}
+    return FilePart(
+        "region_pairs",
+        "How the corrected traces of every two fibres go together.",
+        tuple(
+            Entry(column.name, kinds.get(column.name, KINDS[column.kind]), column.description, "(p,)", column.unit)
+            for column in columns
+        ),
+    )
+
+
+SIGNAL_PARTS = (
+    _corrections_part(),
+    _transients_part(),
+    _cells_part(),
+    _measures_part(),
+    _course_sums_part(),
+    _mean_measures_part(),
+    _pairs_part(),
+)
 """The parts that are made of the bands and of nothing but corrected signals."""
 
 POSE_PART = _pose_part()

@@ -28,6 +28,8 @@ class Status(StrEnum):
     INCOMPLETE_DESIGN = "incomplete_design"
     DEGENERATE = "degenerate"
     """So few groups for so many variables, or so little that varies, that the result is certain before the data are seen."""
+    NO_VARIATION = "no_variation"
+    """Mice, or residuals, that do not differ at all: nothing to compare an effect with."""
     NO_DONORS = "no_donors"
     MISSING_INPUT = "missing_input"
     NO_DATA = "no_data"

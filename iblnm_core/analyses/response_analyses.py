@@ -34,6 +34,7 @@ from iblnm_core.analyses.sensitivity import judge_effects, sensitivity
 from iblnm_core.analyses.summaries import baseline_means, baseline_shares, loso_summary, mouse_means
 from iblnm_core.analyses.swap_null import mouse_p_values, recording_p_values, swap_nulls
 from iblnm_core.analyses.task_lmm import fit_task_models
+from iblnm_core.analyses.time_courses import time_courses
 from iblnm_core.analyses.traces import mean_traces
 from iblnm_core.analyses.variance_components import variance_components
 from iblnm_core.analyses.wheel_lmm import wheel_lmm
@@ -102,6 +103,15 @@ def _task_lmm(tables: Tables, parameters: Parameters) -> Tables:
 
 def _sensitivity(tables: Tables, parameters: Parameters) -> Tables:
     return sensitivity(tables["responses"], tables["trial_regressors"], tables["response_cells"], tables, parameters)
+
+
+def _time_courses(tables: Tables, parameters: Parameters) -> Tables:
+    found = time_courses(tables["time_course_sums"], tables["recordings"], parameters.modelling, parameters.analyses)
+    return {
+        "time_courses": found.courses,
+        "time_courses_subjects": found.subjects,
+        "time_courses_outcomes": found.outcomes,
+    }
 
 
 def _response_anova(tables: Tables, _parameters: Parameters) -> Tables:
@@ -263,6 +273,13 @@ RESPONSE_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
                 },
                 ("selection", "modelling", "analyses", "corrections", "magnitudes"),
                 _sensitivity,
+                "responses",
+            ),
+            (
+                "time_courses",
+                {"time_course_sums": None, "recordings": (*_SELECTED, "hemisphere")},
+                ("modelling", "analyses"),
+                _time_courses,
                 "responses",
             ),
             ("response_anova", {_FRAME: _MODEL}, (), _response_anova, "responses"),

@@ -1,7 +1,7 @@
 """What models of whole time courses need of the trials of one fibre and event: sums. No statistics over mice here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,8 @@ from iblnm_core.analyses.traces import sample_times
 from iblnm_core.cohort_parameters import AnalysisParameters, ModellingParameters
 from iblnm_core.session.responses import Responses
 
-SUM_COLUMNS = ("cross_products", "cross_response", "response_squares", "residual_covariance")
-"""Columns of lists that hold the sums."""
-_N_TERMS = len(TERMS)
+CELL_COLUMNS = ("stim_side", "contrast", "feedbackType")
+"""What trials of one cell have in common."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,41 +57,6 @@ class CourseSums:
         return self.cross_products[:, 0, 0]
 
     @classmethod
-    def of(cls, times: Array, design: Array, responses: Array) -> "CourseSums":
-        """Sum over trials.
-
-        Parameters
-        ----------
-        times : ndarray of float64, (T,)
-        design : ndarray of float64, (n, p)
-            Finite; its first column is 1.
-        responses : ndarray of float64, (n, T)
-            Not a number where a sample is masked.
-        """
-        known = np.isfinite(responses)
-        any_known = known.any(axis=1)
-        design, known = design[any_known], known[any_known]
-        values = np.where(known, responses[any_known], 0.0)
-        n, p = design.shape
-        weights = known.astype(np.float64)
-        squares = (design[:, :, None] * design[:, None, :]).reshape(n, p * p)
-        products = (weights.T @ squares).reshape(-1, p, p)
-        with_response = values.T @ design
-        # any solution will do: residuals are the same
-        coefficients = np.einsum("tpq,tq->tp", np.linalg.pinv(products, rcond=1e-10, hermitian=True), with_response)
-        residuals = np.where(known, values - design @ coefficients.T, 0.0)
-        freedom = np.maximum(weights.T @ weights - p, 0.0)
-        return cls(
-            times,
-            n,
-            products,
-            with_response,
-            (values**2).sum(axis=0),
-            np.where(freedom > 0, residuals.T @ residuals, 0.0),
-            freedom,
-        )
-
-    @classmethod
     def total(cls, parts: Sequence["CourseSums"]) -> "CourseSums":
         """Return the sums over all trials of several sums.
 
@@ -123,8 +87,97 @@ class CourseSums:
         )
 
 
-def coded_design(
-    trials: pd.DataFrame, hemisphere: str | None, modelling: ModellingParameters, analyses: AnalysisParameters
+@dataclass(frozen=True, eq=False)
+class CellSums:
+    """Sums over trials at each of T times in each of c cells, whose trials no design tells apart.
+
+    Attributes
+    ----------
+    cell_trials : ndarray of int64, (c,)
+        Trials with any known sample.
+    counts, totals, squares : ndarray of float64, (T, c)
+        Trials that are known at a time, and sum and sum of squares of their responses.
+    residual_covariance : ndarray of float64, (T, T)
+        Of the residuals at two times, each about the mean of its cell; 0 where no cell has two trials.
+    """
+
+    cell_trials: NDArray[np.int64]
+    counts: Array
+    totals: Array
+    squares: Array
+    residual_covariance: Array
+
+    @classmethod
+    def of(cls, cells: NDArray[np.intp], n_cells: int, responses: Array) -> "CellSums":
+        """Sum over trials.
+
+        Parameters
+        ----------
+        cells : ndarray of intp, (n,)
+            Which cell each trial belongs to.
+        n_cells : int
+        responses : ndarray of float64, (n, T)
+            Not a number where a sample is masked.
+        """
+        known = np.isfinite(responses)
+        values = np.where(known, responses, 0.0)
+        member = np.zeros((len(cells), n_cells))
+        member[np.arange(len(cells)), cells] = 1.0
+        counts, totals = known.T @ member, values.T @ member
+        means = np.divide(totals, counts, out=np.zeros(totals.shape), where=counts > 0)
+        residuals = np.where(known, values - means.T[cells], 0.0)
+        products, freedom = residuals.T @ residuals, _freedom(counts)
+        covariance = np.divide(products, freedom, out=np.zeros(products.shape), where=freedom > 0)
+        trials = np.bincount(cells[known.any(axis=1)], minlength=n_cells)
+        return cls(trials.astype(np.int64), counts, totals, (values**2).T @ member, covariance)
+
+    def under(self, times: Array, design: Array) -> CourseSums:
+        """Return the sums that a model needs.
+
+        Parameters
+        ----------
+        times : ndarray of float64, (T,)
+        design : ndarray of float64, (c, p)
+            A row per cell, the first column 1; trials of a cell whose row is not finite have no part.
+        """
+        used = np.isfinite(design).all(axis=1)
+        x, counts, totals = design[used], self.counts[:, used], self.totals[:, used]
+        products = np.einsum("tc,cp,cq->tpq", counts, x, x, optimize=True)
+        with_response = totals @ x
+        # any solution will do: residuals are the same
+        coefficients = np.einsum("tpq,tq->tp", np.linalg.pinv(products, rcond=1e-10, hermitian=True), with_response)
+        means = np.divide(totals, counts, out=np.zeros(totals.shape), where=counts > 0)
+        off = np.where(counts > 0, means - coefficients @ x.T, 0.0)
+        lack = np.einsum("stc,sc,tc->st", _of_both(counts), off, off, optimize=True)
+        within = self.residual_covariance * _freedom(counts)
+        both = counts.sum(axis=1)
+        freedom = np.maximum(np.minimum.outer(both, both) - x.shape[1], 0.0)
+        return CourseSums(
+            times,
+            int(self.cell_trials[used].sum()),
+            products,
+            with_response,
+            self.squares[:, used].sum(axis=1),
+            np.where(freedom > 0, within + lack, 0.0),
+            freedom,
+        )
+
+
+def _of_both(counts: Array) -> Array:
+    """Return the trials of each cell that two times have, (T, T, c): those of the time with fewer, as once masked is always masked."""
+    both: Array = np.minimum(counts[:, None], counts)
+    return both
+
+
+def _freedom(counts: Array) -> Array:
+    """Return the degrees of freedom about the means of cells at two times, (T, T)."""
+    both = _of_both(counts)
+    freedom: Array = (both - (both > 0)).sum(axis=2)
+    return freedom
+
+
+def cell_design(
+    cells: pd.DataFrame, hemisphere: str | None, modelling: ModellingParameters, analyses: AnalysisParameters
 ) -> Array:
     """Return the columns of contrast * side * reward, coded alike in every session, so that sums of sessions can be added.
 
@@ -132,8 +185,8 @@ def coded_design(
 
     Parameters
     ----------
-    trials : DataFrame, n rows
-        `contrast` (percent), `stim_side`, `feedbackType`; a session without choices lacks columns.
+    cells : DataFrame, c rows
+        `contrast` (percent), `stim_side`, `feedbackType`.
     hemisphere : str or None
         Of the fibre: l, r, or anything else for unknown.
     modelling : ModellingParameters
@@ -142,32 +195,22 @@ def coded_design(
 
     Returns
     -------
-    ndarray of float64, (n, 8)
-        In the order of `TERMS`; contrast centred on the mean of the coded contrasts of the task. Not a number in trials with another
-        contrast, or of unknown side or outcome.
+    ndarray of float64, (c, 8)
+        In the order of `TERMS`; contrast centred on the mean of the coded contrasts of the task. Not a number for cells of another
+        contrast, or of unknown side.
     """
-    known = trials.reindex(columns=["contrast", "stim_side", "feedbackType"])
-    seen_from = known_hemisphere(pd.Series(hemisphere or "", index=trials.index, dtype=object), modelling)
-    side = deviation_side(stimulus_side(known["stim_side"], seen_from))
-    contrast = known["contrast"].to_numpy(np.float64)
+    seen_from = known_hemisphere(pd.Series(hemisphere or "", index=cells.index, dtype=object), modelling)
+    side = deviation_side(stimulus_side(cells["stim_side"], seen_from))
+    contrast = cells["contrast"].to_numpy(np.float64)
     complete = np.isin(contrast, analyses.contrasts) & np.isfinite(side)
-    complete &= (known["stim_side"].notna() & known["feedbackType"].notna()).to_numpy()
     centre = code_contrast(analyses.contrasts, analyses.contrast_coding, analyses.contrasts).mean()
     coded = code_contrast(contrast[complete], analyses.contrast_coding, analyses.contrasts) - centre
-    design = np.full((len(trials), _N_TERMS), np.nan)
-    reward = deviation_reward(known.loc[complete, "feedbackType"])
-    design[complete] = task_columns(coded, side[complete], reward)
+    design = np.full((len(cells), len(TERMS)), np.nan)
+    design[complete] = task_columns(coded, side[complete], deviation_reward(cells.loc[complete, "feedbackType"]))
     return design
 
 
-def session_course_sums(
-    responses: Responses,
-    trials: pd.DataFrame,
-    used: NDArray[np.bool_],
-    hemisphere: str | None,
-    modelling: ModellingParameters,
-    analyses: AnalysisParameters,
-) -> pd.DataFrame:
+def session_course_sums(responses: Responses, trials: pd.DataFrame, used: NDArray[np.bool_]) -> pd.DataFrame:
     """Return what the models of whole time courses need of one fibre: a row of sums per event.
 
     See `docs/methods/time_courses.md`.
@@ -177,72 +220,68 @@ def session_course_sums(
     responses : Responses
         Masked and with the baseline subtracted.
     trials : DataFrame, n rows
-        Indexed by trial number, with all trials of the responses.
+        Indexed by trial number, with all trials of the responses; `CELL_COLUMNS`, as far as the session has them.
     used : ndarray of bool, (n,)
         Which trials count.
-    hemisphere : str or None
-        Of the fibre: l, r, or anything else for unknown.
-    modelling : ModellingParameters
-    analyses : AnalysisParameters
 
     Returns
     -------
     DataFrame
-        event (label), n_trials, start_s, sampling_rate_hz, and the lists of `SUM_COLUMNS`; of symmetric matrices the upper triangle,
-        row by row. No row for an event without a complete trial.
+        event (label), n_trials, start_s, sampling_rate_hz, the `CELL_COLUMNS` of the cells, and the fields of `CellSums`, as lists; of
+        the covariance the upper triangle, row by row. No row for an event without a trial of known contrast, side and outcome.
     """
+    known = trials.reindex(columns=list(CELL_COLUMNS))
     places = trials.index.get_indexer(pd.Index(responses.trials))
-    design = coded_design(trials, hemisphere, modelling, analyses)[places]
-    complete = np.asarray(used)[places] & np.isfinite(design).all(axis=1)
+    complete = (np.asarray(used) & known.notna().all(axis=1).to_numpy())[places]
+    described = known.iloc[places[complete]]
+    groups = described.groupby(list(CELL_COLUMNS), sort=True)
+    cells = groups.size().index.to_frame(index=False)
+    place: NDArray[np.intp] = np.asarray(groups.ngroup(), dtype=np.intp)
     rows = []
     for event, values in zip(responses.events, responses.values, strict=True):
-        sums = CourseSums.of(responses.times, design[complete], values[complete])
-        if sums.n_trials:
+        sums = CellSums.of(place, len(cells), values[complete])
+        if sums.cell_trials.any():
             grid = {"start_s": float(responses.times[0]), "sampling_rate_hz": float(responses.sampling_rate_hz)}
-            rows.append({"event": event_label(event), "n_trials": sums.n_trials, **grid, **_packed(sums)})
-    kinds = {"n_trials": "int64", "start_s": "float64", "sampling_rate_hz": "float64"}
-    return pd.DataFrame(rows, columns=["event", *kinds, *SUM_COLUMNS]).astype(kinds)
+            of_cells = {name: cells[name].tolist() for name in CELL_COLUMNS}
+            about = {"event": event_label(event), "n_trials": int(sums.cell_trials.sum()), **grid}
+            rows.append({**about, **of_cells, **_packed(sums)})
+    names = ("event", "n_trials", "start_s", "sampling_rate_hz", *CELL_COLUMNS, *_SUMS)
+    return pd.DataFrame(rows, columns=list(names))
 
 
-def _packed(sums: CourseSums) -> dict[str, Array]:
-    of_terms, of_times = np.triu_indices(_N_TERMS), np.triu_indices(len(sums.times))
-    freedom = sums.residual_freedom
-    covariance = np.divide(sums.residual_products, freedom, out=np.full(freedom.shape, np.nan), where=freedom > 0)
-    lists = (
-        sums.cross_products[:, *of_terms].ravel(),
-        sums.cross_response.ravel(),
-        sums.response_squares,
-        covariance[of_times],
-    )
-    return dict(zip(SUM_COLUMNS, lists, strict=True))
+_SUMS = tuple(field.name for field in fields(CellSums))
 
 
-def sums_of_row(row: "Mapping[str, Any] | pd.Series[Any]") -> CourseSums:
-    """Return the sums that a row of `session_course_sums` holds.
+def _packed(sums: CellSums) -> dict[str, Array]:
+    upper = np.triu_indices(len(sums.residual_covariance))
+    whole = {name: np.asarray(getattr(sums, name), np.float64).ravel() for name in _SUMS[:-1]}
+    return {**whole, _SUMS[-1]: sums.residual_covariance[upper]}
+
+
+def sums_of_row(
+    row: "Mapping[str, Any] | pd.Series[Any]",
+    hemisphere: str | None,
+    modelling: ModellingParameters,
+    analyses: AnalysisParameters,
+) -> CourseSums:
+    """Return the sums that a model of the task needs of a row of `session_course_sums`.
 
     Parameters
     ----------
     row : mapping or Series
         By column.
+    hemisphere : str or None
+        Of the fibre.
+    modelling : ModellingParameters
+    analyses : AnalysisParameters
     """
-    products, with_response, squares, covariance = (np.asarray(row[name], np.float64) for name in SUM_COLUMNS)
-    n_times, n_trials = len(squares), int(row["n_trials"])
-    cross_products = np.zeros((n_times, _N_TERMS, _N_TERMS))
-    first, second = np.triu_indices(_N_TERMS)
-    triangle = products.reshape(n_times, -1)
-    cross_products[:, first, second] = cross_products[:, second, first] = triangle
-    residual = np.zeros((n_times, n_times))
+    cells = pd.DataFrame({name: list(row[name]) for name in CELL_COLUMNS})
+    n_cells = len(cells)
+    counts, totals, squares = (np.asarray(row[name], np.float64).reshape(-1, n_cells) for name in _SUMS[1:-1])
+    n_times = len(counts)
+    covariance = np.zeros((n_times, n_times))
     first, second = np.triu_indices(n_times)
-    residual[first, second] = residual[second, first] = covariance
-    # trials that both times have: not stored, and at most those of the time with fewer
-    known = cross_products[:, 0, 0]
-    freedom = np.where(np.isfinite(residual), np.maximum(np.minimum.outer(known, known) - _N_TERMS, 0.0), 0.0)
-    return CourseSums(
-        sample_times(float(row["start_s"]), float(row["sampling_rate_hz"]), n_times),
-        n_trials,
-        cross_products,
-        with_response.reshape(n_times, _N_TERMS),
-        squares,
-        np.nan_to_num(residual) * freedom,
-        freedom,
-    )
+    covariance[first, second] = covariance[second, first] = np.asarray(row[_SUMS[-1]], np.float64)
+    sums = CellSums(np.asarray(row["cell_trials"], np.int64), counts, totals, squares, covariance)
+    times = sample_times(float(row["start_s"]), float(row["sampling_rate_hz"]), n_times)
+    return sums.under(times, cell_design(cells, hemisphere, modelling, analyses))

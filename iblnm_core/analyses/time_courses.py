@@ -17,17 +17,17 @@ from iblnm_core.analyses.time_course_bands import (
     two_stage,
 )
 from iblnm_core.analyses.time_course_sums import CourseSums, sums_of_row
+from iblnm_core.cohort_parameters import AnalysisParameters, ModellingParameters
 from iblnm_core.errors import SingularDesign, UnitError
 
 ANALYSIS = "time_courses"
 
 _GROUP = ["target_NM", "event", "correction"]
 _GRID = ["start_s", "sampling_rate_hz", "n_times"]
-# there is no status for subjects that do not differ at all
 _STATUS: dict[CourseStatus, Status] = {
     "ok": Status.OK,
     "too_few_subjects": Status.TOO_FEW_SUBJECTS,
-    "no_variation": Status.DEGENERATE,
+    "no_variation": Status.NO_VARIATION,
 }
 _MODELS = {"two_stage": two_stage, "random_intercept": random_intercept}
 _COURSE_COLUMNS = (
@@ -73,7 +73,9 @@ class _Group:
         return dict(zip(_GROUP, (self.target, self.event, self.correction), strict=True))
 
 
-def time_courses(sums: pd.DataFrame, recordings: pd.DataFrame, seed: int) -> TimeCourses:
+def time_courses(
+    sums: pd.DataFrame, recordings: pd.DataFrame, modelling: ModellingParameters, analyses: AnalysisParameters
+) -> TimeCourses:
     """Return the courses of the effects of contrast, side and outcome over mice, for every target, event and correction.
 
     See `docs/methods/time_courses.md`.
@@ -84,8 +86,9 @@ def time_courses(sums: pd.DataFrame, recordings: pd.DataFrame, seed: int) -> Tim
         The `time_course_sums` table.
     recordings : DataFrame
         The `recordings` table: what is selected, by session and fibre.
-    seed : int
-        Of signs and draws, with the names of target, event, correction and method.
+    modelling : ModellingParameters
+    analyses : AnalysisParameters
+        The seed is that of signs and draws, with the names of target, event, correction and method.
 
     Raises
     ------
@@ -93,9 +96,9 @@ def time_courses(sums: pd.DataFrame, recordings: pd.DataFrame, seed: int) -> Tim
         When sums of a group are of responses in different units, or at different times.
     """
     courses, subjects, outcomes = [], [], []
-    for group in _groups(sums, recordings):
+    for group in _groups(sums, recordings, modelling, analyses):
         for name, model in _MODELS.items():
-            seed_of_group = stable_seed(seed, (group.target, group.event, group.correction, name))
+            seed_of_group = stable_seed(analyses.seed, (group.target, group.event, group.correction, name))
             try:
                 found = model(group.sums, group.rows["subject"].tolist(), seed_of_group)
             except SingularDesign as error:
@@ -111,11 +114,13 @@ def time_courses(sums: pd.DataFrame, recordings: pd.DataFrame, seed: int) -> Tim
     )
 
 
-def _groups(sums: pd.DataFrame, recordings: pd.DataFrame) -> Iterator[_Group]:
+def _groups(
+    sums: pd.DataFrame, recordings: pd.DataFrame, modelling: ModellingParameters, analyses: AnalysisParameters
+) -> Iterator[_Group]:
     """Yield groups: targets by name, events as in a trial, corrections by name."""
-    selected = recordings[["eid", "fiber_idx", "subject", "target_NM"]]
+    selected = recordings[["eid", "fiber_idx", "subject", "target_NM", "hemisphere"]]
     rows = sums.merge(selected, on=["eid", "fiber_idx"], how="inner")
-    rows["n_times"] = rows["response_squares"].map(len)
+    rows["n_times"] = rows["counts"].map(len) // rows["contrast"].map(len)
     order = {event: place for place, event in enumerate(EVENT_ORDER)}
     groups = {tuple(map(str, key)): found for key, found in rows.groupby(_GROUP, observed=True)}
     for key in sorted(groups, key=lambda k: (k[0], order.get(k[1], len(order)), k[1], k[2])):
@@ -128,7 +133,9 @@ def _groups(sums: pd.DataFrame, recordings: pd.DataFrame) -> Iterator[_Group]:
                 )
         unit = str(found["unit"].iloc[0])
         target, event, correction = key
-        sums_of = [sums_of_row(row) for _, row in found.iterrows()]
+        sums_of = [sums_of_row(row, row["hemisphere"], modelling, analyses) for _, row in found.iterrows()]
+        # those that the model uses: side and contrast are known
+        found["n_trials"] = [one.n_trials for one in sums_of]
         yield _Group(target, event, correction, unit, found, sums_of)
 
 
@@ -152,7 +159,7 @@ def _detail(group: _Group, found: GroupCourses) -> str | None:
         if found.method == "two_stage":
             texts.append(f"smallest possible p {found.p_floor:.3g}")
     elif found.status == "no_variation":
-        texts.append("no_variation: what the estimates are compared with does not vary")
+        texts.append("what the estimates are compared with does not vary")
     n_times = int(group.rows["n_times"].iloc[0])
     if len(found.times) < n_times:
         texts.append(f"{n_times - len(found.times)} of {n_times} times left out, which too few trials have")

@@ -26,17 +26,28 @@ from iblnm_core.schemas import (
     PERFORMANCE,
     POSE,
     QC_PHOTOMETRY,
+    REGION_PAIRS,
     RESPONSE_CELLS,
     RESPONSE_MATRIX,
     RESPONSES,
+    TIME_COURSE_SUMS,
     TRANSIENT_SUMMARY,
     TRANSIENTS,
+    TRIAL_MEAN_MEASURES,
     TRIAL_REGRESSORS,
     TRIAL_TIMING,
     TRIALS,
     VIDEO,
 )
-from iblnm_core.session import corrections_layout, layout, ledger, pose_layout, summary_layout, transient_stage
+from iblnm_core.session import (
+    corrections_layout,
+    layout,
+    ledger,
+    pose_layout,
+    shape_stage,
+    summary_layout,
+    transient_stage,
+)
 from iblnm_core.session.outputs import ALL_STAGES
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import StoredTable, Table, make_table, read_table, stored_table
@@ -173,6 +184,29 @@ def _cells(file: SessionFile) -> pd.DataFrame:
     return summary_layout.read_frames(file, "cells").assign(eid=file.eid)
 
 
+def _mean_measures(file: SessionFile) -> pd.DataFrame:
+    frames = []
+    for group in file.regions():
+        path = f"photometry/{group}/mean_measures"
+        if path in file:
+            part = file.read(path)
+            rows = pd.DataFrame({"fiber_idx": part.attributes["fiber_idx"], **part.datasets})
+            frames.append(rows.assign(brain_region=layout.region_of(group)))
+    return pd.concat(frames, ignore_index=True).assign(eid=file.eid) if frames else pd.DataFrame()
+
+
+def _course_sums(file: SessionFile) -> pd.DataFrame:
+    paths = [f"photometry/{group}/course_sums" for group in file.regions()]
+    frames = [shape_stage.course_sum_rows(file.read(path)) for path in paths if path in file]
+    return pd.concat(frames, ignore_index=True).assign(eid=file.eid) if frames else pd.DataFrame()
+
+
+def _region_pairs(file: SessionFile) -> pd.DataFrame:
+    if "region_pairs" not in file:
+        return pd.DataFrame()
+    return shape_stage.stored_pairs(file.read("region_pairs")).assign(eid=file.eid)
+
+
 def _traces(file: SessionFile) -> pd.DataFrame:
     return summary_layout.read_traces(file).assign(eid=file.eid)
 
@@ -216,6 +250,9 @@ COLLECTED: Mapping[str, tuple[TableSchema, Callable[[SessionFile], pd.DataFrame]
         "responses": (RESPONSES, _responses),
         "response_matrix": (RESPONSE_MATRIX, _vectors),
         "response_cells": (RESPONSE_CELLS, _cells),
+        "time_course_sums": (TIME_COURSE_SUMS, _course_sums),
+        "trial_mean_measures": (TRIAL_MEAN_MEASURES, _mean_measures),
+        "region_pairs": (REGION_PAIRS, _region_pairs),
         "condition_traces": (CONDITION_TRACES, _traces),
         "encoding_fits": (ENCODING_FITS, _encoding_fits),
         "encoding_kernels": (ENCODING_KERNELS, _encoding_kernels),
@@ -241,6 +278,9 @@ OUTPUT_OF: Mapping[str, str] = MappingProxyType(
         "responses": "response_magnitudes",
         "response_matrix": "response_vector",
         "response_cells": "response_cells",
+        "time_course_sums": "time_course_sums",
+        "trial_mean_measures": "trial_mean_measures",
+        "region_pairs": "region_pairs",
         "condition_traces": "condition_traces",
         "encoding_fits": "encoding_model",
         "encoding_kernels": "encoding_model",

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from iblnm_core.analyses.cca_permutation import stable_seed
+from iblnm_core.correction_parameters import RegionPairParameters
 from iblnm_core.corrections.masks import Flags, dilated, filled
 from iblnm_core.corrections.motion import lowpassed
 
@@ -27,28 +28,6 @@ _LEAST_OVERLAP = 0.5
 _LEAST_SEGMENTS = 10
 _RIDGE = 1e-6
 """Settles what events that always come together leave open."""
-
-
-@dataclass(frozen=True)
-class RegionPairParameters:
-    """Measures of two traces of one session."""
-
-    cutoff_hz: float = 8.0
-    """Both traces are low-passed first, at 0.4 of their sampling rate at most."""
-    least_common_s: float = 600.0
-    """With less time in which neither trace is masked there are no measures."""
-    longest_lag_s: float = 2.0
-    n_shifts: int = 200
-    """Of one trace against the other, for the correlation that chance and slow waves make."""
-    least_shift_s: float = 30.0
-    segment_s: float = 20.0
-    """Of the spectra."""
-    slow_band_hz: tuple[float, float] = (0.1, 1.0)
-    fast_band_hz: tuple[float, float] = (1.0, 4.0)
-    event_window_s: tuple[float, float] = (-0.5, 2.0)
-    """What belongs to the response to an event: start (included) and end (excluded)."""
-    suspect_ratio: float = 0.5
-    """References that correlate by more than this share of the traces make the pair suspect."""
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,19 @@ class Plant:
 
 
 NO_RESPONSES = frozenset(
-    {"responses", "response_magnitudes", "response_vector", "condition_traces", "response_cells", "encoding_model"}
+    {
+        "responses",
+        "response_magnitudes",
+        "response_vector",
+        "condition_traces",
+        "response_cells",
+        "response_measures",
+        "time_course_sums",
+        "trial_mean_measures",
+        "encoding_model",
+    }
 )
-NO_CORRECTED = NO_RESPONSES | {"preprocessed_signal", "transients"}
+NO_CORRECTED = NO_RESPONSES | {"preprocessed_signal", "transients", "region_pairs"}
 NO_SIGNAL = NO_CORRECTED | {"corrections"}
 NO_TRIALS = NO_SIGNAL | {"trials", "task_performance", "wheel_velocity", "trial_regressors", "pose"}
 

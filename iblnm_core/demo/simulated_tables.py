@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from iblnm_core.analyses.cca_permutation import stable_seed
 from iblnm_core.analyses.coding import stimulus_side
 from iblnm_core.analyses.frame import usable_trials
 from iblnm_core.analyses.response_vectors import MATRIX_LEVELS, VECTOR_EVENTS, response_vector
+from iblnm_core.analyses.time_course_sums import session_course_sums
 from iblnm_core.analyses.trial_cells import TrialCells
 from iblnm_core.cohort_parameters import ModellingParameters
-from iblnm_core.schemas import RECORDINGS, TRIAL_REGRESSORS
+from iblnm_core.schemas import RECORDINGS, TIME_COURSE_SUMS, TRIAL_REGRESSORS
+from iblnm_core.session.responses import Responses
 
 Random = np.random.Generator
 
@@ -27,6 +30,7 @@ ACCURACY = np.array([0.5, 0.68, 0.82, 0.92, 0.975])
 UNBIASED_TRIALS = 90
 BLOCK_LENGTHS = (20, 100)
 EARLY_WINDOW_START_S = 0.1
+_COURSE_RATE_HZ = 30
 
 
 class CohortTables(NamedTuple):
@@ -242,6 +246,37 @@ def trace_table(recordings: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     rows = recordings[["eid", "fiber_idx"]].merge(conditions.to_frame(index=False), how="cross")
     courses = np.random.default_rng(seed).normal(size=(len(rows), 60))
     return rows.assign(n_trials=10, start_s=-1.0, sampling_rate_hz=30.0, response=list(courses))
+
+
+def course_sum_table(tables: CohortTables, n_times: int = 12, seed: int = 0) -> pd.DataFrame:
+    """Return a `time_course_sums` table: the sizes of the responses come up slowly after the event, in noise.
+
+    Parameters
+    ----------
+    tables : CohortTables
+    n_times : int
+        Samples of a course, the event in their middle.
+    seed : int
+    """
+    times = np.arange(-(n_times // 2), n_times - n_times // 2) / _COURSE_RATE_HZ
+    rising = np.clip(times / times[-1], 0, 1)
+    sessions = {str(eid): rows for eid, rows in tables.regressors.sort_values("trial").groupby("eid", sort=False)}
+    own = tables.responses.groupby(["eid", "fiber_idx"], sort=True)
+    recordings = {(str(eid), int(fiber)): rows for (eid, fiber), rows in own}
+    frames = []
+    for (eid, fiber), rows in recordings.items():
+        if eid in sessions:
+            trials = sessions[eid].set_index("trial")
+            wide = rows.pivot_table(index="event", columns="trial", values="response_early", aggfunc="first")
+            sizes = wide.where(np.isfinite(wide)).reindex(columns=trials.index)
+            random = np.random.default_rng(stable_seed(seed, (eid, str(fiber))))
+            values = sizes.to_numpy()[:, :, None] * rising + random.standard_normal((*sizes.shape, n_times))
+            window = float(times[0]), float(times[-1])
+            responses = Responses(tuple(sizes.index), times, trials.index.to_numpy(), values, _COURSE_RATE_HZ, window)
+            used = usable_trials(trials, ModellingParameters())
+            frames.append(session_course_sums(responses, trials, used).assign(eid=eid, fiber_idx=fiber))
+    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=TIME_COURSE_SUMS.column_names)
+    return table.assign(correction="robust", unit="dff")
 
 
 def cell_table(

@@ -8,10 +8,13 @@ from iblnm_core.schemas.behaviour import PERFORMANCE, TRIAL_REGRESSORS, TRIAL_TI
 from iblnm_core.schemas.catalogue import FIBERS, SESSION_INDEX, SESSIONS, SESSIONS_QC
 from iblnm_core.schemas.pose import POSE
 from iblnm_core.schemas.recording import CORRECTIONS, EVENT_REFERENCE, QC_PHOTOMETRY, VIDEO
+from iblnm_core.schemas.region_pairs import REGION_PAIRS
+from iblnm_core.schemas.response_measures import TRIAL_MEAN_MEASURES
 from iblnm_core.schemas.results import RESULTS
 from iblnm_core.schemas.sensitivity import RESPONSE_CELLS
 from iblnm_core.schemas.standing import ERRORS, LABELS, RECORDINGS, SELECTION, SESSION_STATUS, STAGE_LOGS
 from iblnm_core.schemas.task_encoding import ENCODING_DELTA_R2, ENCODING_FITS, ENCODING_KERNELS
+from iblnm_core.schemas.time_courses import TIME_COURSE_SUMS
 from iblnm_core.schemas.transients import TRANSIENT_SUMMARY, TRANSIENTS
 from iblnm_core.table_schema import TableSchema
 
@@ -31,6 +34,7 @@ __all__ = [
     "POSE",
     "QC_PHOTOMETRY",
     "RECORDINGS",
+    "REGION_PAIRS",
     "RESPONSES",
     "RESPONSE_CELLS",
     "RESPONSE_MATRIX",
@@ -41,9 +45,11 @@ __all__ = [
     "SESSION_STATUS",
     "STAGE_LOGS",
     "TABLES",
+    "TIME_COURSE_SUMS",
     "TRANSIENTS",
     "TRANSIENT_SUMMARY",
     "TRIALS",
+    "TRIAL_MEAN_MEASURES",
     "TRIAL_REGRESSORS",
     "TRIAL_TIMING",
     "VIDEO",
@@ -71,6 +77,9 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType(
             RESPONSES,
             RESPONSE_MATRIX,
             RESPONSE_CELLS,
+            TIME_COURSE_SUMS,
+            TRIAL_MEAN_MEASURES,
+            REGION_PAIRS,
             CONDITION_TRACES,
             ENCODING_FITS,
             ENCODING_KERNELS,

@@ -1,9 +1,8 @@
-"""Schemas of the tables of response shapes: of single trials, and of mean traces."""
+"""Columns of the shape of single responses, and the schema of the table of those of mean traces."""
 
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from iblnm_core.schemas.behaviour import TRIAL
 from iblnm_core.schemas.keys import EID, FIBER, REGION
 from iblnm_core.table_schema import Column, TableSchema
 
@@ -16,37 +15,24 @@ def _measure(name: str, description: str, unit: str = "") -> Column:
     return Column(name, "number", description, unit, nullable=True)
 
 
-RESPONSE_MEASURES = TableSchema(
-    "response_measures",
-    PurePosixPath("data/response_measures.pqt"),
-    "The shape of every response, masked from the next event on, less its baseline: one row per recording, correction, event and trial.",
-    ("eid", "fiber_idx", "correction", "event", "trial"),
-    (
-        EID,
-        FIBER,
-        _REGION,
-        _CORRECTION,
-        Column("unit", "text", "of the trace: dff (a fraction) or z"),
-        _EVENT,
-        TRIAL,
-        _measure("polarity", "1 or -1: direction of the recording's mean response to the event, which peaks follow"),
-        _measure("mean", "mean over the early window; null below 80 % known samples", "unit"),
-        _measure("peak", "extremum in the window in the direction of the polarity", "unit"),
-        _measure("time_to_peak", "its time after the event", "s"),
-        _measure("latency", "first crossing of half the peak after the event", "s"),
-        _measure("slope", "between 20 % and 80 % of the peak, on the flank before it", "unit/s"),
-        _measure("auc", "area under the known part of the window", "unit s"),
-        _measure("auc_pos", "its part above 0", "unit s"),
-        _measure("auc_neg", "its part below 0, negative", "unit s"),
-        _measure("width", "time around the peak beyond half of it", "s"),
-        _measure("centroid", "centre of what goes in the direction of the polarity", "s"),
-        _measure("peak_z", "peak in standard deviations of the low-passed baseline of all trials"),
-        _measure("masked_fraction", "share of the window's samples that are unknown (0-1)"),
-        Column("peak_at_edge", "truth", "the peak is the first or last known sample"),
-        Column("peak_valid", "truth", "the peak is at least three standard deviations of the baseline"),
-        Column("latency_valid", "truth", "the same, and there is a latency"),
-    ),
+RESPONSE_MEASURES = (
+    _measure("mean", "mean over the early window; null below 80 % known samples", "unit"),
+    _measure("peak", "extremum in the window in the direction of the polarity", "unit"),
+    _measure("time_to_peak", "its time after the event", "s"),
+    _measure("latency", "first crossing of half the peak after the event", "s"),
+    _measure("slope", "between 20 % and 80 % of the peak, on the flank before it", "unit/s"),
+    _measure("auc", "area under the known part of the window", "unit s"),
+    _measure("auc_pos", "its part above 0", "unit s"),
+    _measure("auc_neg", "its part below 0, negative", "unit s"),
+    _measure("width", "time around the peak beyond half of it", "s"),
+    _measure("centroid", "centre of what goes in the direction of the polarity", "s"),
+    _measure("peak_z", "peak in standard deviations of the low-passed baseline of all trials"),
+    _measure("masked_fraction", "share of the window's samples that are unknown (0-1)"),
+    Column("peak_at_edge", "truth", "the peak is the first or last known sample"),
+    Column("peak_valid", "truth", "the peak is at least three standard deviations of the baseline"),
+    Column("latency_valid", "truth", "the same, and there is a latency"),
 )
+"""What is known of the shape of every response. A thousand sessions have millions of them: they stay in the session files."""
 
 TRIAL_MEAN_MEASURES = TableSchema(
     "trial_mean_measures",

@@ -17,6 +17,7 @@ from iblnm_core.schemas import (
     sensitivity,
     similarity,
     task_encoding,
+    time_courses,
 )
 from iblnm_core.schemas.analyses import MEAN_TRACES, MODELLING_FRAME
 from iblnm_core.schemas.keys import EVENT, TARGET, result_table
@@ -80,6 +81,11 @@ RESULTS: Mapping[str, tuple[TableSchema, ...]] = MappingProxyType(
             _outcomes("task_lmm", "responses"),
         ),
         "sensitivity": (sensitivity.SENSITIVITY, _outcomes("sensitivity", "responses")),
+        "time_courses": (
+            time_courses.TIME_COURSES,
+            time_courses.TIME_COURSES_SUBJECTS,
+            _outcomes("time_courses", "responses"),
+        ),
         "response_anova": (models.ANOVA, _outcomes("response_anova", "responses")),
         "contrast_coding": (models.CONTRAST_CODING, _outcomes("contrast_coding", "responses")),
         "model_families": (

@@ -27,17 +27,19 @@ TIME_COURSE_SUMS = TableSchema(
         Column("start_s", "number", "first of the T samples, relative to the event", "s"),
         Column("sampling_rate_hz", "number", "samples per second", "Hz"),
         Column(
-            "cross_products",
-            "numbers",
-            "X'X at each sample, over the trials that are known there: the upper triangle of 8 by 8, row by row; T times 36 numbers",
+            "stim_side", "texts", "side of the stimulus in each of the c cells that trials fall into: left or right"
         ),
-        Column("cross_response", "numbers", "X'y at each sample; T times 8 numbers, in the unit of the responses"),
-        Column("response_squares", "numbers", "y'y at each sample; T, in its square"),
+        Column("contrast", "numbers", "its contrast in each, %"),
+        Column("feedbackType", "numbers", "1 reward or -1 error, in each"),
+        Column("cell_trials", "numbers", "trials with any known sample, in each"),
+        Column("counts", "numbers", "trials that are known at each sample, by cell: T times c numbers"),
+        Column("totals", "numbers", "sum of their responses; T times c, in the unit of the responses"),
+        Column("squares", "numbers", "sum of their squares; T times c, in its square"),
         Column(
             "residual_covariance",
             "numbers",
-            "covariance between two samples of the residuals about the recording's own fit: the upper triangle of T by T, row by "
-            "row, in the unit's square; not a number where hardly any trial has both",
+            "covariance between two samples of the residuals about the means of cells: the upper triangle of T by T, row by row, in the "
+            "unit's square",
         ),
     ),
 )

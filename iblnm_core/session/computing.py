@@ -22,6 +22,7 @@ from iblnm_core.session import (
     layout,
     photometry_stage,
     pose_layout,
+    shape_stage,
     stages,
     summary_layout,
     transient_stage,
@@ -78,6 +79,8 @@ class Computation:
         self.times = times
         self.wheel: WheelVelocity | None = None
         """The wheel, when this pass loaded it."""
+        self.dff: dict[str, shape_stage.DffResponses] | None = None
+        """Responses in the primary correction by recording group, when this pass cut them."""
         self.parts: dict[str, Part] = {}
         """Parts of the session file made so far, by path."""
         self.summaries: dict[str, dict[str, float]] = {}
@@ -181,7 +184,14 @@ class Computation:
 
     def _from_corrections(self, due: frozenset[str], trials: pd.DataFrame | None) -> None:
         """Make what is found in the corrected signals of every fibre as they are stored."""
-        steps = {"transients": ("transients", self._transients), "response_cells": ("cells", self._cells)}
+        steps = {
+            "transients": ("transients", self._transients),
+            "response_cells": ("cells", self._cells),
+            "response_measures": ("measures", self._measures),
+            "time_course_sums": ("course_sums", self._course_sums),
+            "trial_mean_measures": ("mean_measures", self._mean_measures),
+            "region_pairs": ("pairs", self._pairs),
+        }
         for name, (step, make) in steps.items():
             if name in due and self._can_make(trials, name):
                 with self._guarded({name}), self.times.step(step):
@@ -213,6 +223,44 @@ class Computation:
                 index = int(part.attributes["fiber_idx"])
                 self.parts[f"photometry/{group}/cells"] = summary_layout.frame_part(index, cells)
         self.summaries["response_cells"] = {"n_recordings": len(corrections)}
+
+    def _dff_responses(
+        self, trials: pd.DataFrame, corrections: Mapping[str, Part]
+    ) -> dict[str, shape_stage.DffResponses]:
+        if self.dff is None:
+            found = {
+                group: shape_stage.dff_responses(part, trials, self.parameters) for group, part in corrections.items()
+            }
+            self.dff = {group: responses for group, responses in found.items() if responses is not None}
+        return self.dff
+
+    def _measures(self, trials: pd.DataFrame, corrections: Mapping[str, Part]) -> None:
+        for group, found in self._dff_responses(trials, corrections).items():
+            measured = shape_stage.measure_responses(found, self.parameters)
+            index = int(corrections[group].attributes["fiber_idx"])
+            self.parts[f"photometry/{group}/measures"] = shape_stage.measures_part(index, found, measured)
+        self.summaries["response_measures"] = {"n_recordings": len(corrections)}
+
+    def _course_sums(self, trials: pd.DataFrame, corrections: Mapping[str, Part]) -> None:
+        for group, found in self._dff_responses(trials, corrections).items():
+            sums = shape_stage.course_sums(found, trials, self.parameters)
+            if len(sums):
+                index = int(corrections[group].attributes["fiber_idx"])
+                self.parts[f"photometry/{group}/course_sums"] = shape_stage.course_sums_part(index, sums)
+        self.summaries["time_course_sums"] = {"n_recordings": len(corrections)}
+
+    def _mean_measures(self, trials: pd.DataFrame, corrections: Mapping[str, Part]) -> None:
+        for group, found in self._dff_responses(trials, corrections).items():
+            rows = shape_stage.mean_measures(found, trials, (self.row["eid"], group), self.parameters)
+            index = int(corrections[group].attributes["fiber_idx"])
+            self.parts[f"photometry/{group}/mean_measures"] = summary_layout.frame_part(index, rows)
+        self.summaries["trial_mean_measures"] = {"n_recordings": len(corrections)}
+
+    def _pairs(self, trials: pd.DataFrame, corrections: Mapping[str, Part]) -> None:
+        rows = shape_stage.pair_rows(corrections, trials, self.row["eid"], self.parameters)
+        if len(rows):
+            self.parts["region_pairs"] = shape_stage.pairs_part(rows)
+        self.summaries["region_pairs"] = {"n_pairs": len(rows)}
 
     def _stored_signals(self) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
         with SessionFile(self.path, self.row["eid"]) as file:

@@ -56,9 +56,20 @@ class SessionOutput:
 
 
 MAY_BE_EMPTY = frozenset(
-    {"responses", "response_magnitudes", "response_vector", "condition_traces", "response_cells", "encoding_model"}
+    {
+        "responses",
+        "response_magnitudes",
+        "response_vector",
+        "condition_traces",
+        "response_cells",
+        "response_measures",
+        "time_course_sums",
+        "trial_mean_measures",
+        "region_pairs",
+        "encoding_model",
+    }
 )
-"""Outputs that are there even when they have no part: a session of which no event is complete has no responses to store."""
+"""Outputs that are there even when they have no part: no responses without a complete event, no pair of a single fibre."""
 
 DATASET_KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -240,6 +251,53 @@ _OUTPUTS = (
         steps=("cells",),
     ),
     SessionOutput(
+        "response_measures",
+        "The shape of every response as relative change: peak, latency, slope, area, width.",
+        "responses",
+        depends=("trials", "corrections"),
+        datasets=(),
+        parameters=("responses", "magnitudes", "response_measures", "trials"),
+        row_fields=(),
+        part=r"photometry/[^/]+/measures",
+        steps=("measures",),
+    ),
+    SessionOutput(
+        "time_course_sums",
+        "Responses at every time around an event, added up over like trials: what models of whole time courses need.",
+        "responses",
+        depends=("trials", "corrections"),
+        datasets=(),
+        parameters=("responses", "magnitudes", "modelling", "trials"),
+        row_fields=(),
+        part=r"photometry/[^/]+/course_sums",
+        steps=("course_sums",),
+    ),
+    SessionOutput(
+        "trial_mean_measures",
+        "The shape of the mean responses of every condition, with intervals over trials.",
+        "responses",
+        depends=("trials", "corrections"),
+        datasets=(),
+        parameters=("responses", "magnitudes", "response_measures", "modelling", "trials"),
+        row_fields=(),
+        part=r"photometry/[^/]+/mean_measures",
+        steps=("mean_measures",),
+        # thousands of draws of trials
+        on_request=True,
+    ),
+    SessionOutput(
+        "region_pairs",
+        "How the signals of every two fibres go together: correlation, lag, coherence, and what events and movement make of it.",
+        "responses",
+        depends=("trials", "corrections"),
+        datasets=(),
+        parameters=("region_pairs", "responses", "corrections"),
+        row_fields=(),
+        part="region_pairs",
+        steps=("pairs",),
+        on_request=True,
+    ),
+    SessionOutput(
         "wheel_velocity",
         "Velocity of the wheel from stimulus to feedback: trial x time.",
         "wheel",
@@ -313,6 +371,10 @@ _OUTPUTS = (
             "response_vector",
             "condition_traces",
             "response_cells",
+            "response_measures",
+            "time_course_sums",
+            "trial_mean_measures",
+            "region_pairs",
             "wheel_velocity",
             "trial_regressors",
             "encoding_model",

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from iblnm_core.correction_parameters import MeasureParameters
 from iblnm_core.corrections.motion import lowpassed
 from iblnm_core.corrections.robust import robust_sd
 
@@ -27,26 +28,6 @@ Measure = Literal[
 ]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 """What is measured of a trace; all else that a response has is about these."""
-
-
-@dataclass(frozen=True)
-class MeasureParameters:
-    """What is measured of a response, and which numbers are to be trusted."""
-
-    window_s: tuple[float, float] = (0.0, 1.0)
-    """Start (included) and end (excluded), relative to the event, of where a response is looked for."""
-    width_until_s: float = 3.0
-    """A response that lasts longer has no width."""
-    minimum_known_share: float = 0.8
-    """With a smaller share (0-1) of known samples in the early window a response has no mean."""
-    minimum_trial_share: float = 0.5
-    """Samples of a mean trace that fewer trials know (0-1, of the best known sample) do not count."""
-    smooth_hz: float = 3.0
-    """Low-pass of the trace whose baseline is the unit of `peak_z`."""
-    valid_peak_sds: float = 3.0
-    """A smaller peak, in standard deviations of the baseline, may be noise."""
-    n_draws: int = 500
-    """Draws of trials behind the interval of a mean trace's measure."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +117,7 @@ def smooth_trace(times: Array, values: Array, cutoff_hz: float) -> Array:
     known = ~np.isnan(values)
     if not known.any():
         return values
-    rate = 1 / float(np.median(np.diff(times)))
+    rate = (len(times) - 1) / float(times[-1] - times[0])
     smooth = lowpassed(np.interp(times, times[known], values[known]), cutoff_hz, rate)
     return np.where(known, smooth, np.nan)
 

@@ -83,7 +83,7 @@ def peri_event(
     rows : ndarray of float64, (n, w)
         Rows whose window is not completely observed are not a number.
     """
-    rate = round(1 / np.median(np.diff(times)))
+    rate = _rate_hz(times)
     start, end = window_s
     if end_times is not None:
         lengths = end_times - event_times
@@ -126,9 +126,14 @@ def extract_responses(
         event_times = trials[event].to_numpy(np.float64)
         offsets, found = peri_event(times, values, event_times, parameters.window_s, parameters.alignment)
         rows.append(found)
-    rate = round(1 / np.median(np.diff(times)))
+    rate = _rate_hz(times)
     numbers = trials.index.to_numpy(np.int64)
     return Responses(tuple(events), offsets, numbers, np.stack(rows), rate, parameters.window_s)
+
+
+def _rate_hz(times: Array) -> int:
+    """Return the sampling rate of a regular grid."""
+    return round((len(times) - 1) / float(times[-1] - times[0]))
 
 
 def mask_after_next_event(responses: Responses, trials: pd.DataFrame, events: Sequence[str]) -> Responses:

@@ -7,11 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from iblnm_core.analyses.cca_permutation import stable_seed
+from iblnm_core.correction_parameters import MeasureParameters
 from iblnm_core.session.response_measures import (
     MEASURES,
     BaselineSpread,
     Measure,
-    MeasureParameters,
     mean_trace,
     response_measures,
     window_places,

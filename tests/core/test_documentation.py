@@ -137,6 +137,7 @@ def test_the_graph_in_the_readme_is_the_graph():
     tables = {("photometry_qc", "qc"), ("session_errors", "errors"), ("session_errors", "session_status")}
     tables |= {("task_performance", "performance"), ("trial_regressors", "regressors"), ("trials", "all_trials")}
     tables |= {("corrections", "corrected"), ("pose", "movement"), ("transients", "peaks"), ("response_cells", "cells")}
+    tables |= {("time_course_sums", "sums"), ("trial_mean_measures", "shapes"), ("region_pairs", "pairs")}
     tables |= {("video_qc", "video"), ("errors", "logs"), ("response_magnitudes", "sizes")}
     tables |= {("response_vector", "matrix"), ("condition_traces", "traces"), ("encoding_model", "kernels")}
     upstream = {("session_index", "sessions"), ("session_index", "sessions_qc")}

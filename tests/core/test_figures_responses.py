@@ -10,7 +10,7 @@ from iblnm_core.analyses.dataset_overview import STEPS
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.running import results_of
 from iblnm_core.demo.simulated_sessions import simulate_session_tables
-from iblnm_core.demo.simulated_tables import OTHER_CHOICES, cell_table, simulate_tables, trace_table, vector_table
+from iblnm_core.demo.simulated_tables import OTHER_CHOICES, cell_table, course_sum_table, simulate_tables, trace_table, vector_table
 from iblnm_core.figures.registry import FAMILIES
 from iblnm_core.figures.theme import DEFAULT
 from iblnm_core.parameters import Parameters
@@ -38,6 +38,7 @@ def cohort():
         "responses": made.responses,
         "trial_regressors": made.regressors,
         "response_cells": cell_table(made.responses, made.regressors, OTHER_CHOICES),
+        "time_course_sums": course_sum_table(made),
         "recordings": made.recordings,
         "response_matrix": vector_table(made, "unbiased"),
         "condition_traces": trace_table(made.recordings),

@@ -107,7 +107,10 @@ def test_changed_windows_are_made_from_stored_responses(session):
     settings.write_text(settings.read_text() + "\n[parameters.magnitudes]\nearly_window_s = [0.1, 0.6]\n")
     root = create_root(session.root.path)
     report = OneSession(root, session.folder, session.eid).run()
-    assert report.computed == {"response_magnitudes", "response_vector", "condition_traces", "response_cells", "pose"}
+    assert report.computed == {
+        *("response_magnitudes", "response_vector", "condition_traces", "response_cells", "pose"),
+        *("response_measures", "time_course_sums"),
+    }
 
 
 def test_vectors_and_traces_are_means_over_the_trials_that_models_use(session):

@@ -17,8 +17,8 @@ from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import read_table
 
 PARTS_OF_FIBRE = (
-    *("bands", "cells", "corrections", "magnitudes", "preprocessed", "qc", "responses", "traces", "transients"),
-    "vector",
+    *("bands", "cells", "corrections", "course_sums", "magnitudes", "measures", "preprocessed", "qc", "responses"),
+    *("traces", "transients", "vector"),
 )
 EVENTS = ("stimOn_times", "firstMovement_times", "feedback_times")
 
@@ -168,6 +168,10 @@ def test_the_verdicts_of_the_session(processed):
         "response_vector": "ok",
         "condition_traces": "ok",
         "response_cells": "ok",
+        "response_measures": "ok",
+        "time_course_sums": "ok",
+        "trial_mean_measures": "on request",
+        "region_pairs": "on request",
         "wheel_velocity": "failed",
         "trial_regressors": "ok",
         "encoding_model": "on request",

@@ -1,15 +1,25 @@
 """Pairs of regions: planted lags, gaps, common drive by events, movement that both references see."""
 
 import time
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests_support.sessions import OneSession
 
-from iblnm_core.corrections.region_pairs import FiberTrace, RegionPairParameters, pair_measures, region_pairs
+from iblnm_core.cohort.collect import collected_rows
+from iblnm_core.correction_parameters import RegionPairParameters
+from iblnm_core.corrections.region_pairs import FiberTrace, pair_measures, region_pairs
+from iblnm_core.overrides import parameters_from
+from iblnm_core.root import create_root
 from iblnm_core.schemas.region_pairs import REGION_PAIRS
+from iblnm_core.session.corrections_layout import correction_parts
+from iblnm_core.session.layout import region_of
+from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import make_table
 
 RATE_HZ = 30
@@ -179,3 +189,23 @@ def test_an_hour_takes_a_fraction_of_a_second():
         taken.append(time.process_time() - start)
     # 0.06 s alone on a machine; other threads count as well
     assert min(taken) < 0.6
+
+
+def test_a_session_that_is_asked_for_its_pairs_has_them_in_the_cohort_table(tmp_path, copies):
+    made = copies(tmp_path / "cache", 1)
+    (eid,) = made.eids
+    # the session is shorter than what pairs need by default
+    parameters = parameters_from("default", {"region_pairs": {"least_common_s": 200.0}})
+    root = replace(create_root(tmp_path / "root", cache=made.cache), parameters=parameters)
+    session = OneSession(root, made.folders[eid], eid)
+    assert "region_pairs" not in session.run().provenance
+    report = session.run(selected=frozenset({"region_pairs"}))
+    assert report.computed == {"region_pairs"}
+    rows = collected_rows(root, "region_pairs")
+    with SessionFile(root.session_file(eid), eid) as file:
+        regions = [region_of(group) for group in correction_parts(file)]
+    assert rows[["region_1", "region_2"]].to_numpy().tolist() == [list(pair) for pair in combinations(regions, 2)]
+    assert len(rows) >= 1
+    assert (rows["status"] == "ok").all()
+    assert (rows["r_peak"].abs() >= rows["r0"].abs() - 1e-9).all()
+    assert rows["r_reference"].notna().all()

@@ -7,24 +7,24 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests_support.sessions import OneSession
 
-from iblnm_core.parameters import PRESETS
+from iblnm_core.cohort.collect import collected_rows
+from iblnm_core.correction_parameters import MeasureParameters
 from iblnm_core.root import create_root
-from iblnm_core.schemas.response_measures import RESPONSE_MEASURES, TRIAL_MEAN_MEASURES
-from iblnm_core.session import layout, summary_layout
-from iblnm_core.session.magnitudes import modelled_trials, own_responses
+from iblnm_core.schemas.response_measures import RESPONSE_MEASURES
+from iblnm_core.session import summary_layout
+from iblnm_core.session.corrections_layout import correction_parts
+from iblnm_core.session.outputs import ORDINARY
 from iblnm_core.session.response_measures import (
     MEASURES,
     BaselineSpread,
-    MeasureParameters,
     baseline_sd,
     response_measures,
     response_polarity,
     smooth_trace,
 )
-from iblnm_core.session.responses import mask_after_next_event
+from iblnm_core.session.shape_stage import measure_rows
 from iblnm_core.session.trial_mean_measures import ALL_TRIALS, measure_unit, trial_conditions, trial_mean_measures
 from iblnm_core.storage.session_file import SessionFile
-from iblnm_core.storage.tables import make_table
 
 PARAMETERS = MeasureParameters()
 EARLY = (0.1, 0.35)
@@ -422,47 +422,51 @@ def test_conditions_are_contrasts_and_outcomes_of_used_trials():
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory, copies):
-    """Trials, magnitudes and responses of a computed session."""
+    """A session file with all that is made of its responses."""
     folder = tmp_path_factory.mktemp("measures")
     made = copies(folder / "cache", 1)
     (eid,) = made.eids
     root = create_root(folder / "root", cache=made.cache)
-    OneSession(root, made.folders[eid], eid).run()
+    report = OneSession(root, made.folders[eid], eid).run(selected=frozenset(ORDINARY) | {"trial_mean_measures"})
+    assert {"response_measures", "trial_mean_measures"} <= report.computed
+    return root, eid
+
+
+def test_a_session_file_has_the_shape_of_every_response(recorded):
+    root, eid = recorded
     with SessionFile(root.session_file(eid), eid) as file:
-        responses = {layout.fiber_index(file, name): found for name, found in layout.read_responses(file).items()}
-        return eid, layout.read_trials(file), summary_layout.read_magnitudes(file), responses
+        sizes = summary_layout.read_magnitudes(file)
+        scale = {
+            index: float(part.attributes["robust/sd"])
+            for part in correction_parts(file).values()
+            for index in [int(part.attributes["fiber_idx"])]
+        }
+        parts = [file.read(f"photometry/{group}/measures") for group in file.regions()]
+    rows = pd.concat([measure_rows(part) for part in parts], ignore_index=True)
+    assert {column.name for column in RESPONSE_MEASURES} <= set(rows)
+    assert set(rows["correction"]) == {"robust"}
+    both = rows.merge(sizes, on=["fiber_idx", "event", "trial"], validate="one_to_one")
+    assert len(both) == len(rows) == len(sizes)
+    known = both[both["mean"].notna()]
+    assert len(known["event"].unique()) > 1
+    # relative change is z times the spread of the trace; the trace is stored with single precision
+    expected = known["response"] * known["fiber_idx"].map(scale)
+    np.testing.assert_allclose(known["mean"], expected, rtol=1e-4, atol=1e-6)
+    assert (known["peak_valid"] <= (np.sign(known["peak"]) == known["polarity"])).all()
 
 
-def test_a_session_has_measures_that_its_tables_take(recorded):
-    eid, trials, sizes, responses = recorded
-    options, events = PRESETS["default"].magnitudes, PRESETS["default"].responses.events
-    conditions = trial_conditions(trials, modelled_trials(trials, PRESETS["default"].modelling))
-    assert len(conditions) > 5
-    single, means = [], []
-    for index, recording in responses.items():
-        masked = mask_after_next_event(recording, trials, events)
-        own = own_responses(recording, trials, events, options)
-        for event, values, before in zip(own.events, own.values, masked.values, strict=True):
-            sd = baseline_sd(before, own.times, options.baseline_window_s)
-            spread = BaselineSpread(sd, sd)
-            found = response_measures(values, own.times, spread, options.early_window_s, PARAMETERS)
-            stored = sizes[(sizes["fiber_idx"] == index) & (sizes["event"] == event)].set_index("trial")["response"]
-            known = ~np.isnan(found.mean)
-            assert known.any()
-            np.testing.assert_allclose(found.mean[known], stored.loc[own.trials].to_numpy()[known], rtol=0, atol=1e-12)
-            same = {"eid": eid, "fiber_idx": index, "brain_region": "VTA", "correction": "reference", "event": event}
-            single.append(pd.DataFrame({**vars(found), **same, "unit": "z", "trial": own.trials}))
-            names = (eid, "VTA", event)
-            of_means = trial_mean_measures(
-                values, own.times, conditions, names, "z", spread, options.early_window_s, PARAMETERS, found.polarity
-            )
-            means.append(of_means.assign(**same))
-    for schema, frames in ((RESPONSE_MEASURES, single), (TRIAL_MEAN_MEASURES, means)):
-        frame = pd.concat(frames, ignore_index=True)[schema.column_names]
-        assert make_table(schema, frame).rows.num_rows == len(frame) > 0
+def test_the_cohort_table_has_the_shape_of_mean_responses(recorded):
+    root, eid = recorded
+    rows = collected_rows(root, "trial_mean_measures")
+    assert set(rows["eid"]) == {eid}
+    assert set(rows["measure"]) == set(MEASURES)
+    assert rows["condition"].nunique() > 5
+    known = rows.dropna(subset=["estimate", "lower"])
+    assert ((known["lower"] <= known["upper"]) & (known["n_trials"] > 1)).all()
     # rewards excite dopamine neurons of the demo: large, early, and so in every mean
-    feedback = pd.concat(means).query("event == 'feedback_times' and condition == 'all'")
-    assert (feedback.loc[feedback["measure"] == "mean", "lower"] > 0).all()
+    feedback = rows.query("event == 'feedback_times' and condition == 'all' and measure == 'mean'")
+    assert (feedback["lower"] > 0).all()
+    assert set(feedback["unit"]) == {"dff"}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from iblnm_core.demo.simulated_tables import (
     OTHER_CHOICES,
     CohortTables,
     cell_table,
+    course_sum_table,
     simulate_tables,
     trace_table,
     vector_table,
@@ -27,6 +28,7 @@ from iblnm_core.schemas import (
     RESPONSE_MATRIX,
     RESPONSES,
     TABLES,
+    TIME_COURSE_SUMS,
     TRIAL_REGRESSORS,
 )
 from iblnm_core.storage.tables import StoredTable, Table, make_table, write_table
@@ -56,6 +58,7 @@ def analyse(cohort, parameters=PARAMETERS):
         "responses": cohort.responses,
         "trial_regressors": cohort.regressors,
         "response_cells": cell_table(cohort.responses, cohort.regressors, OTHER_CHOICES),
+        "time_course_sums": course_sum_table(cohort),
         "recordings": cohort.recordings,
         "response_matrix": vector_table(cohort, "all"),
         "condition_traces": trace_table(cohort.recordings),
@@ -90,10 +93,13 @@ def test_a_sound_cohort_has_results_of_everything(cohort):
     found = statuses(tables)
     # the firstMovement responses have no family, and three sessions of a mouse are too few for its variance
     assert found.pop("variance_components") == {"too_few_subjects"}
+    # joint bands take six mice of a target
+    assert found.pop("time_courses") == {"too_few_subjects"}
+    assert len(tables["time_courses_subjects"])
     assert all("ok" in kinds for kinds in found.values()), found
     assert len(tables["mean_traces"]) == len(cohort.recordings) * 3 * 10 * 60
     for name, analysis in RESPONSE_ANALYSES.items():
-        if name != "variance_components":
+        if name not in {"variance_components", "time_courses"}:
             assert all(len(tables[schema.name]) for schema in analysis.tables), name
 
 
@@ -218,6 +224,7 @@ def folder(tmp_path, cohort):
         (RESPONSE_MATRIX, vector_table(cohort, "all")),
         (CONDITION_TRACES, trace_table(cohort.recordings)),
         (RESPONSE_CELLS, cell_table(cohort.responses, cohort.regressors, OTHER_CHOICES)),
+        (TIME_COURSE_SUMS, course_sum_table(cohort)),
         *((TABLES[name], rows) for name, rows in sessions_of(cohort).items()),
     ):
         write_table(tmp_path, make_table(schema, rows))
@@ -244,7 +251,7 @@ def test_stored_results_are_returned_until_something_changes(folder, cohort):
     # other trials: the frame, and what is made from it, but not the vectors
     wider = Parameters(modelling=ModellingParameters(blocks="unbiased"), analyses=PARAMETERS.analyses)
     of_frame = {name for name, analysis in RESPONSE_ANALYSES.items() if "modelling_frame" in analysis.reads}
-    assert run(folder, wider) == {"modelling_frame", "sensitivity", "variance_components", *of_frame}
+    assert run(folder, wider) == {"modelling_frame", "sensitivity", "time_courses", "variance_components", *of_frame}
     # one recording less; sensitivity makes selections of its own
     write_table(folder, make_table(RECORDINGS, cohort.recordings.iloc[:-1]))
     assert run(folder, wider) == set(RESPONSE_ANALYSES) - {"sensitivity"}

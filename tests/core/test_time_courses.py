@@ -20,7 +20,7 @@ from iblnm_core.analyses.time_course_bands import (
     random_intercept,
     two_stage,
 )
-from iblnm_core.analyses.time_course_sums import CourseSums, coded_design, session_course_sums, sums_of_row
+from iblnm_core.analyses.time_course_sums import CellSums, cell_design, session_course_sums, sums_of_row
 from iblnm_core.analyses.time_courses import time_courses
 from iblnm_core.errors import SingularDesign, UnitError
 from iblnm_core.parameters import PRESETS
@@ -50,20 +50,26 @@ def mice(seed, n_mice, slope_sd=0.0, n_times=20, missing=0.0):
     return found
 
 
+def sums_of(times, design, responses):
+    """Sums of trials by the rows of their design that differ."""
+    rows, cells = np.unique(design, axis=0, return_inverse=True)
+    return CellSums.of(cells.ravel(), len(rows), responses).under(times, rows)
+
+
 def group(model, data, seed=0, parts=1):
     """Fit a model to the trials of mice, each cut into sessions."""
     times = np.arange(data[0][1].shape[1]) / 30
     sums, names = [], []
     for place, (design, responses) in enumerate(data):
         for part in np.array_split(np.arange(len(design)), parts):
-            sums.append(CourseSums.of(times, design[part], responses[part]))
+            sums.append(sums_of(times, design[part], responses[part]))
             names.append(f"mouse {place:02d}")
     return model(sums, names, seed)
 
 
 def pooled(data):
     times = np.arange(data[0][1].shape[1]) / 30
-    return _pooled([CourseSums.of(times, *trials) for trials in data], [f"mouse {i:02d}" for i in range(len(data))])
+    return _pooled([sums_of(times, *trials) for trials in data], [f"mouse {i:02d}" for i in range(len(data))])
 
 
 @given(st.integers(0, 2**20), st.sampled_from([0.0, 0.005]), st.integers(1, 3))
@@ -171,7 +177,7 @@ def test_few_mice_have_a_floor_instead_of_a_band():
 def test_mice_that_are_all_alike_have_no_variation(model):
     times = np.arange(5.0)
     design = mice(1, 1)[0][0]
-    sums = [CourseSums.of(times, design, design @ np.array([[1.0] * 5, [0.5] * 5]))] * 7
+    sums = [sums_of(times, design, design @ np.array([[1.0] * 5, [0.5] * 5]))] * 7
     found = model(sums, [f"mouse {i}" for i in range(7)], 0)
     assert found.status == "no_variation"
     np.testing.assert_allclose(found.se, 0, atol=1e-6)
@@ -228,7 +234,7 @@ def task(random, n):
             "feedbackType": random.choice([1.0, -1.0], n, p=[0.7, 0.3]),
         }
     )
-    return trials, coded_design(trials, "l", MODELLING, ANALYSES)
+    return trials, cell_design(trials, "l", MODELLING, ANALYSES)
 
 
 def cohort(n_mice=7, n_times=6, **columns):
@@ -241,53 +247,65 @@ def cohort(n_mice=7, n_times=6, **columns):
         values[0, :, n_times // 2 :] += np.nan_to_num(design[:, 1])[:, None]
         times = np.arange(-n_times // 2, n_times // 2) / 30
         responses = Responses(("feedback_times",), times, np.arange(150), values, 30, (-0.1, 0.1))
-        found = session_course_sums(responses, trials, np.ones(150, bool), "l", MODELLING, ANALYSES)
+        found = session_course_sums(responses, trials, np.ones(150, bool))
         rows.append(found.assign(eid=f"s{place:02d}", fiber_idx=0, correction="robust", unit="dff", **columns))
-        recordings.append((f"s{place:02d}", 0, f"mouse {place // 2}", "VTA-DA"))
-    names = ["eid", "fiber_idx", "subject", "target_NM"]
+        recordings.append((f"s{place:02d}", 0, f"mouse {place // 2}", "VTA-DA", "l"))
+    names = ["eid", "fiber_idx", "subject", "target_NM", "hemisphere"]
     return pd.concat(rows, ignore_index=True), pd.DataFrame(recordings, columns=names)
 
 
-def test_codes_of_a_session_know_nothing_of_its_other_trials():
+def test_codes_of_a_cell_know_nothing_of_other_cells():
     trials, design = task(np.random.default_rng(1), 200)
     other = (trials["contrast"] == 50).to_numpy()
     assert np.isnan(design[other]).all()
     assert np.isfinite(design[~other]).all()
-    np.testing.assert_array_equal(coded_design(trials[20:30], "l", MODELLING, ANALYSES), design[20:30])
+    np.testing.assert_array_equal(cell_design(trials[20:30], "l", MODELLING, ANALYSES), design[20:30])
     # ranks 0 to 4 about 2; contra of a fibre on the left is right
     contrast, side = TERMS.index("contrast"), TERMS.index("side")
     assert set(design[~other, contrast]) == {-2, -1, 0, 1, 2}
     np.testing.assert_array_equal(design[~other, side] > 0, (trials["stim_side"] == "right")[~other])
-    assert np.isnan(coded_design(trials, None, MODELLING, ANALYSES)).all()
-    assert np.isnan(coded_design(trials[["contrast"]], "l", MODELLING, ANALYSES)).all()
+    assert np.isnan(cell_design(trials, None, MODELLING, ANALYSES)).all()
 
 
-def test_stored_sums_are_those_that_were_made():
+def test_sums_of_cells_are_those_of_all_trials():
     random = np.random.default_rng(6)
-    trials, design = task(random, 120)
-    values = random.standard_normal((2, 120, 10))
-    values[0, 30:40, 5:] = np.nan
+    trials, design = task(random, 200)
+    values = random.standard_normal((2, 200, 10))
     values[1] = np.nan
-    trials.index = random.permutation(120)
-    used = random.random(120) < 0.9
+    trials.index = random.permutation(200)
+    used = random.random(200) < 0.9
     # responses come by number, not by place
     events = ("stimOn_times", "firstMovement_times")
     by_number = np.argsort(trials.index)
-    responses = Responses(events, np.arange(-5, 5) / 30, np.arange(120), values[:, by_number], 30, (-5 / 30, 5 / 30))
-    rows = session_course_sums(responses, trials, used, "l", MODELLING, ANALYSES)
+    responses = Responses(events, np.arange(-5, 5) / 30, np.arange(200), values[:, by_number], 30, (-5 / 30, 5 / 30))
+    rows = session_course_sums(responses, trials, used)
     assert rows["event"].tolist() == ["stimOn"]
-    found = sums_of_row(rows.iloc[0])
+    assert rows["n_trials"].tolist() == [used.sum()]
+    found = sums_of_row(rows.iloc[0], "l", MODELLING, ANALYSES)
     complete = used & np.isfinite(design).all(axis=1)
-    expected = CourseSums.of(responses.times, design[complete], values[0, complete])
-    assert found.n_trials == expected.n_trials == complete.sum()
-    for name in ("times", "cross_products", "cross_response", "response_squares", "residual_products"):
-        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-9, err_msg=name)
+    x, y = design[complete], values[0, complete]
+    assert found.n_trials == complete.sum()
+    np.testing.assert_allclose(found.cross_products, np.broadcast_to(x.T @ x, (10, 8, 8)), atol=1e-9)
+    np.testing.assert_allclose(found.cross_response, y.T @ x, atol=1e-9)
+    np.testing.assert_allclose(found.response_squares, (y**2).sum(axis=0))
+    residuals = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    assert not sums_of_row(rows.iloc[0], None, MODELLING, ANALYSES).n_trials
+    kept = responses.trials[np.isfinite(design[by_number]).all(axis=1)]
+    only = session_course_sums(responses, trials, used & trials.index.isin(kept))
+    same = sums_of_row(only.iloc[0], "l", MODELLING, ANALYSES)
+    np.testing.assert_allclose(same.residual_products, residuals.T @ residuals, atol=1e-9)
+
+
+def test_a_session_without_choices_has_no_sums():
+    trials, _ = task(np.random.default_rng(2), 20)
+    responses = Responses(("feedback_times",), np.arange(3) / 30, np.arange(20), np.ones((1, 20, 3)), 30, (0, 0.1))
+    assert not len(session_course_sums(responses, trials[["contrast"]], np.ones(20, bool)))
 
 
 def test_a_cohort_becomes_tables():
     sums, recordings = cohort()
     make_table(TIME_COURSE_SUMS, sums[TIME_COURSE_SUMS.column_names], {})
-    found = time_courses(sums, recordings, 42)
+    found = time_courses(sums, recordings, MODELLING, ANALYSES)
     make_table(TIME_COURSES, found.courses[TIME_COURSES.column_names], {})
     make_table(TIME_COURSES_SUBJECTS, found.subjects[TIME_COURSES_SUBJECTS.column_names], {})
     assert found.outcomes["status"].tolist() == ["ok", "ok"]
@@ -302,18 +320,18 @@ def test_a_cohort_becomes_tables():
     two = found.courses[found.courses["method"] == "two_stage"].set_index(["coefficient", "time"])["estimate"]
     np.testing.assert_allclose(means.sort_index(), two.sort_index(), atol=1e-12)
     pd.testing.assert_frame_equal(
-        found.courses, time_courses(sums.sample(frac=1, random_state=0), recordings, 42).courses
+        found.courses, time_courses(sums.sample(frac=1, random_state=0), recordings, MODELLING, ANALYSES).courses
     )
 
 
 def test_few_mice_say_so_and_still_have_their_own_courses():
     sums, recordings = cohort(n_mice=3)
-    found = time_courses(sums, recordings, 42)
+    found = time_courses(sums, recordings, MODELLING, ANALYSES)
     assert found.outcomes["status"].tolist() == ["too_few_subjects"] * 2
     assert found.outcomes["detail"][0] == "3 mice with enough trials; expected 6; smallest possible p 0.25"
     assert len(found.courses) == 0
     assert found.subjects["subject"].nunique() == 3
-    nothing = time_courses(sums, recordings[:0], 42)
+    nothing = time_courses(sums, recordings[:0], MODELLING, ANALYSES)
     assert not len(nothing.outcomes)
 
 
@@ -323,4 +341,4 @@ def test_units_and_grids_are_not_mixed():
         mixed = sums.copy()
         mixed.loc[0, column] = other
         with pytest.raises(UnitError, match="expected one for all sessions"):
-            time_courses(mixed, recordings, 42)
+            time_courses(mixed, recordings, MODELLING, ANALYSES)

@@ -89,6 +89,8 @@ def test_sessions_with_each_output(tables):
         "response_vector": 63,
         "condition_traces": 63,
         "response_cells": 63,
+        "response_measures": 63,
+        "time_course_sums": 63,
         "wheel_velocity": 78,
         "trial_regressors": 80,
         "video_qc": 83,

@@ -19,6 +19,8 @@ SIGNAL_OUTPUTS = {
     "response_vector",
     "condition_traces",
     "response_cells",
+    "response_measures",
+    "time_course_sums",
 }
 BEHAVIOUR_OUTPUTS = {"trials", "task_performance", "wheel_velocity", "trial_regressors", "pose"}
 
@@ -68,10 +70,6 @@ CASES = {
         SIGNAL, with_column("times", lambda c: c.where(c.index != 3000, c - 5)),
         ("photometry_qc", "DegenerateSignal"), "do not increase", SIGNAL_OUTPUTS,
     ),
-    "constant channel": (
-        SIGNAL, with_column("G0", lambda c: c * 0 + 1 / 255), ("preprocessed_signal", "DegenerateSignal"),
-        "photometry.signal.pqt: VTA-l: GCaMP band is constant at 0.00392157 (SD 0)", SIGNAL_OUTPUTS,
-    ),
     "blank region": (
         LOCATIONS, with_column("brain_region", lambda c: c.where(c.index != "G0", "")),
         ("photometry_qc", "CorruptDataset"), "ROI G0 has no brain region", SIGNAL_OUTPUTS,
@@ -80,9 +78,9 @@ CASES = {
         LOCATIONS, with_column("brain_region", lambda c: c.where(c.index != "G0", "../x")),
         ("photometry_qc", "AmbiguousRegionMapping"), "'../x' has no match", SIGNAL_OUTPUTS,
     ),
-    "one band": (
-        SIGNAL, lambda t: t[t["name"].astype(str) != "Isosbestic"], ("photometry_qc", "DegenerateSignal"),
-        "photometry.signal.pqt: no frame of band Isosbestic; found GCaMP", SIGNAL_OUTPUTS,
+    "no signal band": (
+        SIGNAL, lambda t: t[t["name"].astype(str) != "GCaMP"], ("photometry_qc", "DegenerateSignal"),
+        "photometry.signal.pqt: no frame of band GCaMP; found Isosbestic", SIGNAL_OUTPUTS,
     ),
     "all-NaN region": (
         SIGNAL, with_column("G1", lambda c: c * np.nan), ("photometry_qc", "SignalNotFinite"),
