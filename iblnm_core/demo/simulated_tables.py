@@ -262,7 +262,7 @@ def course_sum_table(tables: CohortTables, n_times: int = 12, seed: int = 0) -> 
     rising = np.clip(times / times[-1], 0, 1)
     sessions = {str(eid): rows for eid, rows in tables.regressors.sort_values("trial").groupby("eid", sort=False)}
     own = tables.responses.groupby(["eid", "fiber_idx"], sort=True)
-    recordings = {(str(eid), int(fiber)): rows for (eid, fiber), rows in own}
+    recordings = {(str(eid), int(str(fiber))): rows for (eid, fiber), rows in own}
     frames = []
     for (eid, fiber), rows in recordings.items():
         if eid in sessions:
