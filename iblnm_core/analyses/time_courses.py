@@ -98,6 +98,9 @@ def time_courses(
     courses, subjects, outcomes = [], [], []
     for group in _groups(sums, recordings, modelling, analyses):
         for name, model in _MODELS.items():
+            if not group.rows["n_trials"].any():
+                outcomes.append(_outcome(group, name, Status.NO_DATA, "no trial of known side and contrast"))
+                continue
             seed_of_group = stable_seed(analyses.seed, (group.target, group.event, group.correction, name))
             try:
                 found = model(group.sums, group.rows["subject"].tolist(), seed_of_group)

@@ -11,7 +11,7 @@ from iblnm_core.session.outputs import ORDINARY
 from iblnm_core.session.verdicts import Finding, Verdict
 
 NOT_PLANTED = frozenset({"corrections", "transients", "pose"})
-"""Outputs whose rules say something about every session, which stops nothing: opinions on corrections, and pose, of which there is none."""
+"""Outputs whose rules say something about every session, which stops nothing: opinions on corrections, and pose, which most have none of."""
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,8 @@ _DEVIATIONS: Mapping[tuple[str, int], Deviation] = {
     ("DEMO-ACh3", 1): "drifting_reactions",
 }
 """Sessions that do what no model of the pipeline assumes."""
+_FILMED = frozenset({"DEMO-DA2", "DEMO-5HT3", "DEMO-ACh3"})
+"""Mice whose sound sessions have pose and motion energy of the left camera."""
 
 
 def _subject(place: int, name: str, regions: tuple[str, ...]) -> Subject:
@@ -201,6 +203,7 @@ def _sound(subject: Subject, place: int, kind: str) -> SessionPlan:
         novice=kind == "t",
         layout=_LAYOUTS.get((subject.name, place), "standard"),
         deviation=_DEVIATIONS.get((subject.name, place)),
+        pose=subject.name in _FILMED,
     )
 
 

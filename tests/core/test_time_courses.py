@@ -331,6 +331,8 @@ def test_few_mice_say_so_and_still_have_their_own_courses():
     assert found.outcomes["detail"][0] == "3 mice with enough trials; expected 6; smallest possible p 0.25"
     assert len(found.courses) == 0
     assert found.subjects["subject"].nunique() == 3
+    unseen = time_courses(sums, recordings.assign(hemisphere=None), MODELLING, ANALYSES)
+    assert unseen.outcomes["status"].tolist() == ["no_data"] * 2
     nothing = time_courses(sums, recordings[:0], MODELLING, ANALYSES)
     assert not len(nothing.outcomes)
 

@@ -5,8 +5,10 @@ The counts follow from the rules of the cohort. Whoever changes a rule changes t
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -16,10 +18,15 @@ import pytest
 from tests_support.paths import REPOSITORY
 
 from iblnm_core.analyses.response_analyses import RESPONSE_ANALYSES
+from iblnm_core.cohort.collect import collected_rows
+from iblnm_core.cohort.status import Catalogue
+from iblnm_core.demo.pose import PLANTED_LAG_S
 from iblnm_core.errors import TooFewClasses, UnknownOption
 from iblnm_core.notebook import PhotometrySessionGroup
+from iblnm_core.root import open_root
 from iblnm_core.rules import RULES
 from iblnm_core.schemas.results import RESULTS
+from iblnm_core.session.pipeline import process_session
 from iblnm_dagster.instance import open_instance
 
 pytestmark = pytest.mark.graph
@@ -81,7 +88,7 @@ def test_sessions_with_each_output(tables):
         "trials": 80,
         "task_performance": 79,
         "photometry_qc": 83,
-        "corrections": 65,
+        "corrections": 66,
         "preprocessed_signal": 64,
         "transients": 64,
         "responses": 63,
@@ -148,8 +155,8 @@ def test_sessions_by_error(tables):
         "TrialsNotInPhotometryTime": 1,
         "UnknownRawLayout": 1,
     }
-    assert found["preprocessed_signal"].to_dict() == {"DegenerateSignal": 1, "NoUsableSignal": 1}
-    assert found["pose"].to_dict() == {"MissingLP": 79, "MissingMotionEnergy": 79}
+    assert found["preprocessed_signal"].to_dict() == {"NoUsableSignal": 2}
+    assert found["pose"].to_dict() == {"MissingLP": 68, "MissingMotionEnergy": 68}
     assert set(errors.loc[errors["asset"].isin(["corrections", "transients", "pose"]), "severity"]) == {"advisory"}
     assert "session_errors" not in found
     assert errors[errors["severity"] == "fatal"]["eid"].nunique() == 23
@@ -332,11 +339,41 @@ def test_the_model_of_the_task_finds_what_is_planted_and_says_why_where_it_canno
     assert (few >= plain - 1e-9).all()
 
 
+def test_paws_lead_the_wheel_as_planted(demo):
+    _, root = demo
+    movement = pd.read_parquet(root / "metadata" / "pose.pqt").query("lp_exists")
+    assert len(movement) == 11
+    lags = movement[["peak_lag_early", "peak_lag_mid", "peak_lag_late"]]
+    np.testing.assert_allclose(lags, PLANTED_LAG_S, atol=0.005)
+
+
+def test_pairs_of_fibres_and_means_are_made_for_who_asks(demo, tables, tmp_path):
+    _, folder = demo
+    shutil.copytree(folder / "metadata", tmp_path / "metadata")
+    # what is asked for is not made in the demo itself
+    root = replace(open_root(folder), path=tmp_path)
+    catalogue = Catalogue.load(root)
+    (two_fibers,) = tables["sessions"].query("subject == 'DEMO-DA3' and session_type == 'ephys'")["eid"]
+    root.session_file(two_fibers).parent.mkdir(parents=True)
+    shutil.copy(open_root(folder).session_file(two_fibers), root.session_file(two_fibers))
+    asked = frozenset({"trial_mean_measures", "region_pairs"})
+    (task,) = catalogue.tasks([two_fibers], selected=asked)
+    assert process_session(task).computed == asked
+    (pair,) = collected_rows(root, "region_pairs").to_dict("records")
+    assert (pair["region_1"], pair["region_2"], pair["status"]) == ("VTA-l", "SNc-l", "ok")
+    # both respond to the same events, and to little else in common
+    assert pair["r0"] > 2 * pair["r_null_97"]
+    assert abs(pair["r_events_removed"]) < pair["r0"] / 2
+    shapes = collected_rows(root, "trial_mean_measures").query("condition == 'all' and event == 'feedback_times'")
+    reward = shapes[shapes["brain_region"] == "VTA-l"].set_index("measure")
+    assert 0 < reward.loc["latency", "lower"] < reward.loc["latency", "upper"] < reward.loc["time_to_peak", "lower"]
+
+
 # analyses that the demo cohort is too small for: five sessions of four mice; trials of the unbiased block with every predictor
 _WITHOUT_RESULT = {"variance_components"}
 _PARTLY_WITHOUT = {"two_block_cca"}
-# nobody has asked for encoding models, and the cohort has no pose
-_NOT_ASKED_FOR = {"encoding_summary", "pose_summary"}
+# nobody has asked for encoding models
+_NOT_ASKED_FOR = {"encoding_summary"}
 
 
 def test_all_analyses_have_results_and_say_how_every_group_came_out(demo):
@@ -350,6 +387,12 @@ def test_all_analyses_have_results_and_say_how_every_group_came_out(demo):
         if name in _NOT_ASKED_FOR:
             assert "ok" not in set(tables.pop(f"{name}_outcomes")["status"])
             assert all(table.empty for table in tables.values())
+            continue
+        if name == "time_courses":
+            # a joint band takes six mice of a target; single mice have their courses
+            assert set(tables["time_courses_outcomes"]["status"]) == {"too_few_subjects", "no_data"}
+            assert tables["time_courses"].empty
+            assert set(tables["time_courses_subjects"]["target_NM"]) == {"LC-NE", "NBM-ACh", "SNc-DA", "VTA-DA"}
             continue
         assert name in _PARTLY_WITHOUT or all(len(table) for table in tables.values()), name
         if (
