@@ -353,6 +353,10 @@ class CorrectionUnavailable(IblnmError):
     """A correction is asked for that could not be computed."""
 
 
+class MixedCorrections(IblnmError, ValueError):
+    """Recordings that are to be analysed together are under different corrections."""
+
+
 class UnitError(IblnmError, ValueError):
     """Numbers are in another unit than an analysis takes, such as fractions for percent."""
 

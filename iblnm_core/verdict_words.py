@@ -235,8 +235,8 @@ WORDS: Mapping[str, Words] = MappingProxyType(
         "VideoPinStateQCError": Words("Video synchronisation", _VIDEO, _NO_VIDEO),
         "MissingReference": Words(
             "Isosbestic band",
-            _ONE_CORRECTION,
-            _OTHER_CORRECTION,
+            "There is no isosbestic band to remove motion by. The signal is the one without, and cohort analyses leave the recording out.",
+            "Look at the band as recorded, if the light was on.",
         ),
         "TooShortForBaseline": Words(
             "Length of the signal",

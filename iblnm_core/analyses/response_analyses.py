@@ -270,6 +270,7 @@ RESPONSE_ANALYSES: Mapping[str, Analysis] = MappingProxyType(
                     "trial_regressors": None,
                     "response_cells": None,
                     **dict.fromkeys(("sessions", "errors", "performance", "session_status", "labels")),
+                    "corrections": ("eid", "fiber_idx", "correction", "is_primary", "status"),
                 },
                 ("selection", "modelling", "analyses", "corrections", "magnitudes"),
                 _sensitivity,

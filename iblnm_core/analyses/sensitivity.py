@@ -84,7 +84,7 @@ def options_of(parameters: Parameters) -> list[Option]:
     parameters : Parameters
         The sections `selection`, `modelling`, `analyses`, `corrections` and `magnitudes`.
     """
-    selection, modelling = Selection.of(parameters.selection), parameters.modelling
+    selection, modelling = Selection.of(parameters.selection, parameters.corrections.primary), parameters.modelling
     corrections, baseline = parameters.corrections.names, parameters.magnitudes.baseline_window_s
     coding = parameters.analyses.contrast_coding
     own = Option("", "", True, selection, modelling, coding, corrections[0], baseline_name(baseline))
@@ -141,7 +141,7 @@ def sensitivity(
     varied : DataFrame
         The `response_cells` table: the responses under other corrections and baselines.
     catalogue : mapping of str to DataFrame
-        What sessions and recordings are selected from: `sessions`, `errors`, `performance`, `session_status`, `labels`.
+        What sessions and recordings are selected from: `sessions`, `errors`, `performance`, `session_status`, `labels`, `corrections`.
     parameters : Parameters
         Those of the root.
 
@@ -194,7 +194,7 @@ def _key(option: Option) -> tuple[str, tuple[str, ...]]:
 
 
 def _recordings(catalogue: Mapping[str, pd.DataFrame], selection: Selection) -> pd.DataFrame:
-    tables = [catalogue[name] for name in ("performance", "session_status", "labels")]
+    tables = [catalogue[name] for name in ("performance", "session_status", "labels", "corrections")]
     return select(catalogue["sessions"], catalogue["errors"], selection, *tables).recordings
 
 

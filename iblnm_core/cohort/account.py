@@ -11,7 +11,7 @@ import pandas as pd
 
 from iblnm_core.cohort.selection import FIBER_LISTS, Selected, Selection, blocking_errors, select
 from iblnm_core.root import Root
-from iblnm_core.schemas import ERRORS, LABELS, PERFORMANCE, SESSION_STATUS, SESSIONS
+from iblnm_core.schemas import CORRECTIONS, ERRORS, LABELS, PERFORMANCE, SESSION_STATUS, SESSIONS
 from iblnm_core.storage.tables import stored_or_empty
 
 FILTER_WORDS: Mapping[str, str] = MappingProxyType(
@@ -26,6 +26,7 @@ FILTER_WORDS: Mapping[str, str] = MappingProxyType(
         "processed": "an output that analyses need is not there or out of date",
         "blockers": "a blocking check failed",
         "labels": "a person's last word on every fibre is one that is left out",
+        "correction": "the primary correction could be computed for no fibre, or another one stands in",
         "targets": "no fibre in a target of the project",
         "minimum_performance": "too few correct choices for its session type",
         "required_contrasts": "contrasts are not exactly those of the task",
@@ -40,6 +41,7 @@ DECIDED_BY: Mapping[str, str] = MappingProxyType(
         "excluded_eids": "selection.artefact_sessions",
         "minimum_session_length_s": "selection.minimum_session_length_s",
         "labels": "selection.excluded_labels",
+        "correction": "corrections.primary",
         "targets": "selection.targets",
         "minimum_performance": "selection.minimum_training_performance",
         "duplicates": "selection.duplicates",
@@ -71,7 +73,7 @@ class Account:
     Attributes
     ----------
     selection : Selection
-    sessions, errors, statuses, performance, labels : DataFrame
+    sessions, errors, statuses, performance, labels, corrections : DataFrame
         Stored tables; without rows when they are not there.
     chosen : Selected
     """
@@ -82,6 +84,7 @@ class Account:
     statuses: pd.DataFrame
     performance: pd.DataFrame
     labels: pd.DataFrame
+    corrections: pd.DataFrame
     chosen: Selected
 
     @cached_property
@@ -104,11 +107,18 @@ def read_account(root: Root) -> Account:
     ------
     CorruptArtifact
     """
-    sessions, errors, statuses, performance, labels = (
-        stored_or_empty(root.path, schema) for schema in (SESSIONS, ERRORS, SESSION_STATUS, PERFORMANCE, LABELS)
+    sessions, errors, statuses, performance, labels, corrections = (
+        stored_or_empty(root.path, schema)
+        for schema in (SESSIONS, ERRORS, SESSION_STATUS, PERFORMANCE, LABELS, CORRECTIONS)
     )
     return account_of(
-        Selection.of(root.parameters.selection), sessions, errors, statuses, performance=performance, labels=labels
+        Selection.of(root.parameters.selection, root.parameters.corrections.primary),
+        sessions,
+        errors,
+        statuses,
+        performance=performance,
+        labels=labels,
+        corrections=corrections,
     )
 
 
@@ -120,17 +130,18 @@ def account_of(
     *,
     performance: pd.DataFrame,
     labels: pd.DataFrame,
+    corrections: pd.DataFrame,
 ) -> Account:
     """Select, and keep beside the result what it is made of.
 
     Parameters
     ----------
     selection : Selection
-    sessions, errors, statuses, performance, labels : DataFrame
-        The tables `sessions`, `errors`, `session_status`, `performance` and `labels`.
+    sessions, errors, statuses, performance, labels, corrections : DataFrame
+        The tables `sessions`, `errors`, `session_status`, `performance`, `labels` and `corrections`.
     """
-    chosen = select(sessions, errors, selection, performance, statuses, labels)
-    return Account(selection, sessions, errors, statuses, performance, labels, chosen)
+    chosen = select(sessions, errors, selection, performance, statuses, labels, corrections)
+    return Account(selection, sessions, errors, statuses, performance, labels, corrections, chosen)
 
 
 VERDICT_COLUMNS = ("eid", "filter", "passed", "found", "needed", "decided_by")
@@ -158,6 +169,7 @@ def verdicts_of(account: Account, eids: Collection[str] | None = None) -> pd.Dat
         _by_session(blocking_errors(account.errors, account.selection), wanted),
         _by_session(account.statuses, wanted),
         _by_session(account.labels[account.labels["current"].astype(bool)], wanted),
+        _by_session(account.corrections[account.corrections["is_primary"].astype(bool)], wanted),
         _by_session(account.performance, wanted),
     )
     passes = account.chosen.passes
@@ -185,6 +197,7 @@ class _Beside:
     blocking: Mapping[str, list[dict[str, Any]]]
     statuses: Mapping[str, list[dict[str, Any]]]
     labels: Mapping[str, list[dict[str, Any]]]
+    corrections: Mapping[str, list[dict[str, Any]]]
     performance: Mapping[str, list[dict[str, Any]]]
 
     @property
@@ -264,6 +277,15 @@ def _labels(session: _Session, beside: _Beside) -> _Words:
     ) or "no label", f"a fibre in a target that is not {' or '.join(beside.selection.excluded_labels)}"
 
 
+def _correction(session: _Session, beside: _Beside) -> _Words:
+    said = [
+        f"fibre {int(row['fiber_idx'])}: {row['correction']}"
+        + ("" if row["status"] == "ok" else f" {row['status']} ({row['reason']})")
+        for row in sorted(beside.corrections.get(session["eid"], ()), key=lambda row: int(row["fiber_idx"]))
+    ]
+    return "; ".join(said) or "not corrected", f"{beside.selection.primary} of a fibre in a target"
+
+
 def _targets(session: _Session, beside: _Beside) -> _Words:
     found = ", ".join(_text(target) for target in session["target_NM"]) or "no fibre"
     return found, f"one of {', '.join(beside.selection.targets)}"
@@ -328,6 +350,7 @@ _WORDS: Mapping[str, Callable[[_Session, _Beside], _Words]] = MappingProxyType(
         "processed": _processed,
         "blockers": _blockers,
         "labels": _labels,
+        "correction": _correction,
         "targets": _targets,
         "minimum_performance": _minimum_performance,
         "required_contrasts": _required_contrasts,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from iblnm_core import errors as error_classes
+from iblnm_core.cohort.fiber_filters import FiberKeys, keeps_a_fiber, without_primary
 from iblnm_core.cohort.labels import VERDICTS, Verdict, labelled_as
 from iblnm_core.cohort_parameters import SelectionParameters
 from iblnm_core.errors import ConfigurationError, SessionError
@@ -88,13 +89,16 @@ class Selection:
     """Contrasts in percent; a session must have used exactly these."""
     excluded_labels: tuple[Verdict, ...] = ("reject",)
     """A recording is left out whose last label is one of these, and a session that has no other."""
+    primary: str | None = None
+    """A recording is left out that has corrections but not this one as primary, and a session that has no other."""
     duplicates: DuplicateRule = "resolved"
     """One session per subject and day: the best, or by the `reference` rule the first good one of all by id; or all."""
 
     @classmethod
-    def of(cls, parameters: SelectionParameters) -> "Selection":
-        """Return the selection that the parameters of a root describe."""
+    def of(cls, parameters: SelectionParameters, primary: str | None = None) -> "Selection":
+        """Return the selection that the parameters of a root describe, and its primary correction."""
         return cls(
+            primary=primary,
             session_types=parameters.session_types,
             targets=parameters.targets,
             minimum_performance={"training": parameters.minimum_training_performance},
@@ -153,6 +157,7 @@ def select(
     performance: pd.DataFrame | None = None,
     statuses: pd.DataFrame | None = None,
     labels: pd.DataFrame | None = None,
+    corrections: pd.DataFrame | None = None,
 ) -> Selected:
     """Return the sessions and recordings that pass all filters, and what each filter removed.
 
@@ -170,6 +175,8 @@ def select(
         The `session_status` table. Without it the filter on required outputs is off.
     labels : DataFrame, optional
         The `labels` table. Without it the filter on labels is off.
+    corrections : DataFrame, optional
+        The `corrections` table. Without it the filter on the primary correction is off.
 
     Returns
     -------
@@ -179,8 +186,11 @@ def select(
         catalogue = SESSIONS.arrow().empty_table().to_pandas()
     catalogue = catalogue.reset_index(drop=True)
     structural = _structural_masks(catalogue, selection)
-    excluded = None if labels is None else labelled_as(labels, selection.excluded_labels)
-    sound = _soundness_masks(catalogue, errors, selection, statuses, excluded)
+    rejected = None if labels is None else labelled_as(labels, selection.excluded_labels)
+    lost = None
+    if corrections is not None and selection.primary is not None:
+        lost = without_primary(corrections, selection.primary)
+    sound = _soundness_masks(catalogue, errors, selection, statuses, rejected, lost)
     behaviour = _behaviour_masks(catalogue, selection, performance)
     masks = {**structural, **_optional_masks(catalogue, selection), **sound, **behaviour}
     discarded = pd.DataFrame(columns=["kept", "decided_by", "value", "value_kept"])
@@ -196,7 +206,7 @@ def select(
     sessions = catalogue[_all_of(masks, len(catalogue))].reset_index(drop=True)
     return Selected(
         sessions,
-        _recordings(sessions, selection.targets, excluded or set()),
+        _recordings(sessions, selection.targets, (rejected or set()) | (lost or set())),
         _account(masks, len(catalogue)),
         pd.DataFrame(masks, index=pd.Index(catalogue["eid"], name="eid")),
         discarded,
@@ -291,7 +301,8 @@ def _soundness_masks(
     errors: pd.DataFrame,
     selection: Selection,
     statuses: pd.DataFrame | None,
-    excluded: Collection[tuple[str, int]] | None,
+    rejected: FiberKeys | None,
+    lost: FiberKeys | None,
 ) -> dict[str, _Mask]:
     masks = {}
     required = set(selection.required_outputs)
@@ -301,15 +312,10 @@ def _soundness_masks(
         masks["processed"] = _is_in(catalogue["eid"], n_sound.index[n_sound == len(required)])
     if selection.blockers:
         masks["blockers"] = ~_is_in(catalogue["eid"], set(blocking_errors(errors, selection)["eid"]))
-    if excluded is not None and selection.excluded_labels:
-        labelled = catalogue["eid"].isin({eid for eid, _ in excluded})
-        masks["labels"] = ~labelled.to_numpy(dtype=bool)
-        for place in np.flatnonzero(labelled):
-            eid, targets = catalogue["eid"].iloc[place], catalogue["target_NM"].iloc[place]
-            masks["labels"][place] = any(
-                (eid, fiber) not in excluded and (not selection.targets or target in selection.targets)
-                for fiber, target in enumerate(targets)
-            )
+    if rejected is not None and selection.excluded_labels:
+        masks["labels"] = keeps_a_fiber(catalogue, rejected, rejected, selection.targets)
+    if lost is not None:
+        masks["correction"] = keeps_a_fiber(catalogue, lost, lost | (rejected or set()), selection.targets)
     return masks
 
 

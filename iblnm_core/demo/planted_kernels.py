@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from iblnm_core.demo.behaviour import trial_columns
 from iblnm_core.demo.effects import REACTION_TIME_SLOPE, TARGET_EFFECTS, TargetEffects
 from iblnm_core.demo.plan import SessionPlan
-from iblnm_core.demo.recording import cut_recording
+from iblnm_core.demo.recording import SYNTHETIC, corrected_fibers, cut_recording
 from iblnm_core.demo.session import simulate_session
 from iblnm_core.encoding.design import ContinuousRegressor
 from iblnm_core.encoding.model import EncodingModel, fit_encoding_model
 from iblnm_core.encoding.terms import kernel_name
 from iblnm_core.parameters import PRESETS, EncodingParameters
-from iblnm_core.session.correcting import preprocess
 from iblnm_core.session.trials import trials_from_table
 from iblnm_core.session.wheel import wheel_velocity
 from iblnm_core.vocabulary import split_region
@@ -90,17 +89,14 @@ def demo_recordings(plan: SessionPlan, seed: int) -> list[DemoRecording]:
     list of DemoRecording
         One per fibre, preset `default`.
     """
-    session, parameters = simulate_session(plan, seed), PRESETS["default"]
+    session, parameters = simulate_session(plan, seed), SYNTHETIC
     columns = trial_columns(plan, session.behaviour.trials)
     trials = trials_from_table(pa.table(columns)).assign(goCue_times=columns["goCue_times"])
     wheel = wheel_velocity(session.wheel.timestamps, session.wheel.position, parameters.wheel)
     continuous = {"wheel_velocity": ContinuousRegressor(wheel.times, wheel.velocity)}
-    bands = cut_recording(session, parameters).bands
-    signal, reference = bands[parameters.photometry.signal_band], bands[parameters.photometry.reference_band]
+    fibers = corrected_fibers(cut_recording(session, parameters), parameters)
     recordings = []
-    for place, region in enumerate(plan.subject.regions):
-        arrays = (signal.times, signal.values[:, place], reference.times, reference.values[:, place])
-        made = preprocess(*arrays, parameters.preprocessing, parameters.photometry.band_pairing)
+    for place, (region, (_, made)) in enumerate(zip(plan.subject.regions, fibers, strict=True)):
         noise_free = np.interp(made.times, session.frames.times, session.rois[f"G{place}"].evoked)
         recordings.append(DemoRecording(region, made.times, made.values, noise_free, trials, continuous))
     return recordings

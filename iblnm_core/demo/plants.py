@@ -204,9 +204,9 @@ _PHOTOMETRY_CONTENT = (
         changes.dead_channel,
         (
             photometry_error("FewUniqueSamples", r"DR/GCaMP=0\.000, DR/Isosbestic=0\.000", fatal=False),
-            ExpectedError("preprocessed_signal", "DegenerateSignal", True, r"DR: GCaMP band is constant.*SD 0"),
+            ExpectedError("preprocessed_signal", "NoUsableSignal", True, r"robust could be computed for no fibre"),
         ),
-        NO_SIGNAL,
+        NO_CORRECTED,
     ),
     Plant(
         "stray_multi",

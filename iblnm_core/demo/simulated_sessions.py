@@ -9,6 +9,7 @@ import pandas as pd
 from iblnm_core.cohort.selection import Selection
 from iblnm_core.parameters import EncodingParameters
 from iblnm_core.schemas import (
+    CORRECTIONS,
     ENCODING_DELTA_R2,
     ENCODING_FITS,
     ENCODING_KERNELS,
@@ -55,7 +56,7 @@ def simulate_session_tables(
     Returns
     -------
     dict of str to DataFrame
-        sessions, performance, errors, session_status, labels (none), qc_photometry, encoding_fits, encoding_kernels,
+        sessions, performance, errors, session_status, labels (none), corrections (none), qc_photometry, encoding_fits, encoding_kernels,
         encoding_delta_r2.
     """
     # a stream of its own: ids are not those that `simulate_tables` drew from the same seed
@@ -67,6 +68,7 @@ def simulate_session_tables(
         "errors": _errors(sessions.loc[random.random(len(sessions)) < failing_share, "eid"]),
         "session_status": _standing(sessions),
         "labels": _rows(LABELS, 0),
+        "corrections": _rows(CORRECTIONS, 0),
         "qc_photometry": _quality(random, recordings, failing_share),
         **_encoding(random, recordings),
     }

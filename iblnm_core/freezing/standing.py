@@ -87,15 +87,16 @@ def _made_anew(root: Root, status: pd.DataFrame) -> Iterator[Table | StoredTable
     for name in COLLECTED:
         table = collect(root, name).table
         yield table
-        if name in {"errors", "performance"}:
+        if name in {"errors", "performance", "corrections"}:
             frames[name] = table.rows.to_pandas() if isinstance(table, Table) else read_table(root.path, table.schema)
     for stage, schema in STAGE_LOGS.items():
         yield make_table(schema, stage_errors(frames["errors"], stage))
     labels = read_labels(root.path).rows
     yield make_table(LABELS, labels)
     yield make_table(SESSION_STATUS, status)
-    sessions, rules = read_table(root.path, SESSIONS), Selection.of(root.parameters.selection)
-    chosen = select(sessions, frames["errors"], rules, frames["performance"], status, labels)
+    sessions = read_table(root.path, SESSIONS)
+    rules = Selection.of(root.parameters.selection, root.parameters.corrections.primary)
+    chosen = select(sessions, frames["errors"], rules, frames["performance"], status, labels, frames["corrections"])
     yield make_table(SELECTION, account_table(chosen))
     yield make_table(RECORDINGS, recordings_table(chosen))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,16 +12,23 @@ from iblnm_core.analyses.comparisons import cohort_matrix
 from iblnm_core.analyses.decoding import TargetNMDecoder
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.response_vectors import MATRIX_LEVELS, NanHandling, Normalisation, normalise
-from iblnm_core.analyses.running import results_of
+from iblnm_core.analyses.running import results_of, upstream_analyses
 from iblnm_core.analyses.similarity import cosine_similarity
 from iblnm_core.analyses.task_lmm import RandomEffects, TaskModels, fit_task_models
-from iblnm_core.cohort.collect import COLLECTED, collected_rows
-from iblnm_core.errors import MissingPrerequisite, UnknownOption
+from iblnm_core.cohort.collect import COLLECTED, OUTPUT_OF, collected_rows
+from iblnm_core.errors import MissingPrerequisite, MixedCorrections, NoUsableSignal, UnknownOption
 from iblnm_core.root import Root
+from iblnm_core.rules import RULES
 from iblnm_core.schemas import LABELS, SESSION_STATUS
 from iblnm_core.storage.tables import read_table
 
+Corrections = Literal["one", "keep"]
+"""Whether rows of recordings under different corrections are refused, or told apart by a column."""
+
 _KEY = ["eid", "fiber_idx"]
+_OF_PRIMARY = RULES["signal_processable"].consequence(NoUsableSignal("")).stops
+"""Outputs that are made from the primary correction: those that a session without it lacks."""
+
 _STANDING = {schema.name: schema for schema in (LABELS, SESSION_STATUS)}
 """Tables about recordings and sessions that no session file holds and no analysis makes."""
 
@@ -61,17 +69,25 @@ class RecordingAnalyses:
         """The same as `response_magnitudes`."""
         return self.response_magnitudes
 
-    def get_response_magnitudes(self) -> pd.DataFrame:
+    def get_response_magnitudes(self, corrections: Corrections = "one") -> pd.DataFrame:
         """Return the size of every response of these recordings: one row per recording, event and trial.
 
         Rows of the `responses` table, from stored session files; those that changed are read again.
 
+        Parameters
+        ----------
+        corrections : {'one', 'keep'}
+            Whether all recordings must be under one correction, or `correction` is a column to group by.
+
         Raises
         ------
+        MixedCorrections
+            When recordings are under several corrections and these are not kept.
+        UnknownOption
         MissingPrerequisite
             When the group has no root.
         """
-        self.response_magnitudes = self._table("responses")
+        self.response_magnitudes = self._told_apart(self._table("responses"), corrections)
         return self.response_magnitudes
 
     def get_response_features(
@@ -100,9 +116,12 @@ class RecordingAnalyses:
         ------
         UnknownOption
             When there is no such handling or normalisation.
+        MixedCorrections
+            When recordings are under several corrections.
         MissingPrerequisite
             When the group has no root.
         """
+        self._refuse_mixed()
         share = self._root().parameters.vectors.largest_missing_share if threshold is None else threshold
         matrix = cohort_matrix(self._table("response_matrix"), self.recordings, nan_handling, share)
         rows = [normalise(row, normalisation) for row in matrix.to_numpy(np.float64)]
@@ -142,9 +161,21 @@ class RecordingAnalyses:
         self.decoder = decoder.fit(features, features.index.get_level_values("target_NM"), subjects)
         return self.decoder
 
-    def get_modelling_frame(self) -> pd.DataFrame:
-        """Return what models use: one row per recording, event and usable trial that has a response."""
-        return self._table("modelling_frame")
+    def get_modelling_frame(self, corrections: Corrections = "one") -> pd.DataFrame:
+        """Return what models use: one row per recording, event and usable trial that has a response.
+
+        Parameters
+        ----------
+        corrections : {'one', 'keep'}
+            Whether all recordings must be under one correction, or `correction` is a column to group by.
+
+        Raises
+        ------
+        MixedCorrections
+            When recordings are under several corrections and these are not kept.
+        UnknownOption
+        """
+        return self._told_apart(self._table("modelling_frame"), corrections)
 
     def fit_lmm(
         self, contrast_coding: ContrastCoding | None = None, random_effects: Sequence[RandomEffects] | None = None
@@ -190,16 +221,47 @@ class RecordingAnalyses:
         ------
         UnknownOption
             When there is no such analysis.
+        MixedCorrections
+            When it is made from the signals of recordings that are under several corrections.
         MissingPrerequisite
             When the group has no root.
         """
         if name not in ANALYSES:
             raise UnknownOption(f"analysis {name!r}; expected one of {', '.join(ANALYSES)}")
+        read = {table for own in upstream_analyses([name]) for table in ANALYSES[own].reads}
+        if any(OUTPUT_OF.get(table) in _OF_PRIMARY for table in read):
+            self._refuse_mixed()
+        return self._analyse(name)
+
+    def _analyse(self, name: str) -> Mapping[str, pd.DataFrame]:
         analysis = ANALYSES[name]
         read = {table: self._table(table) for table in analysis.reads}
         tables = results_of(analysis, read, self._root().parameters)
         self._made |= tables
         return tables
+
+    def _primaries(self) -> pd.DataFrame:
+        """Return the correction that each of these recordings is under: `eid`, `fiber_idx`, `correction`."""
+        rows = self._table("corrections")
+        return rows.loc[rows["is_primary"].astype(bool) & (rows["status"] == "ok"), [*_KEY, "correction"]]
+
+    def _refuse_mixed(self) -> None:
+        counts = self._primaries()["correction"].value_counts()
+        if len(counts) > 1:
+            found = ", ".join(f"{name} ({n})" for name, n in counts.items())
+            raise MixedCorrections(
+                f"recordings are under different corrections: {found}. filter_sessions() leaves out those that are not under the "
+                "primary one; get_modelling_frame and get_response_magnitudes tell them apart with corrections='keep'"
+            )
+
+    def _told_apart(self, rows: pd.DataFrame, corrections: Corrections) -> pd.DataFrame:
+        """Return rows of recordings under one correction as they are, or those under any with a column of it."""
+        if corrections == "keep":
+            return rows.merge(self._primaries(), how="left", on=_KEY)
+        if corrections != "one":
+            raise UnknownOption(f"corrections {corrections!r}; expected one or keep")
+        self._refuse_mixed()
+        return rows
 
     def _features(self) -> pd.DataFrame:
         found = self.response_features
@@ -226,7 +288,7 @@ class RecordingAnalyses:
             elif name in _STANDING:
                 self._made[name] = self._of_these(read_table(self._root().path, _STANDING[name]))
             else:
-                self.analyse(next(n for n, a in ANALYSES.items() if name in {schema.name for schema in a.tables}))
+                self._analyse(next(n for n, a in ANALYSES.items() if name in {schema.name for schema in a.tables}))
         return self._made[name]
 
     def _of_these(self, rows: pd.DataFrame) -> pd.DataFrame:

@@ -3,24 +3,27 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from iblnm_core.cohort.selection import Selected, Selection, select
+from iblnm_core.errors import ConfigurationError
 from iblnm_core.notebook.analyses import RecordingAnalyses
 from iblnm_core.notebook.connection import default_connection
 from iblnm_core.notebook.error_log import error_entry
 from iblnm_core.notebook.session import PhotometrySession
 from iblnm_core.root import SETTINGS, Root, open_root
-from iblnm_core.schemas import ERRORS, LABELS, PERFORMANCE, SESSION_STATUS
+from iblnm_core.schemas import CORRECTIONS, ERRORS, LABELS, PERFORMANCE, SESSION_STATUS
 from iblnm_core.storage.tables import read_table
 from iblnm_core.table_schema import TableSchema
 from iblnm_core.workers import TaskOutcome, run_tasks
 
 if TYPE_CHECKING:
     from one.api import One
+
+_WhichCorrections = Literal["primary", "keep"]
 
 _OFF: Mapping[str, Any] = {
     "session_types": (),
@@ -34,6 +37,7 @@ _OFF: Mapping[str, Any] = {
     "required_contrasts": frozenset(),
     "required_outputs": (),
     "excluded_labels": (),
+    "primary": None,
     "duplicates": "kept",
 }
 
@@ -52,7 +56,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
         Handed to the sessions.
     root : Root or Path, optional
         Where session files and parameters are.
-    errors, performance, statuses : DataFrame, optional
+    errors, performance, statuses, labels, corrections : DataFrame, optional
         The tables of these names; a filter without its table is off.
 
     Attributes
@@ -79,6 +83,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
         performance: pd.DataFrame | None = None,
         statuses: pd.DataFrame | None = None,
         labels: pd.DataFrame | None = None,
+        corrections: pd.DataFrame | None = None,
     ) -> None:
         self.catalogue = sessions.reset_index(drop=True)
         self.one = one
@@ -88,6 +93,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
         self._performance = performance
         self._statuses = statuses
         self._labels = labels
+        self._corrections = corrections
         self._opened: dict[str, PhotometrySession] = {}
         self._selection = replace(Selection(), **_OFF)
         self._choose(self._selection)
@@ -120,6 +126,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
             "performance": table(PERFORMANCE),
             "statuses": table(SESSION_STATUS),
             "labels": table(LABELS),
+            "corrections": table(CORRECTIONS),
         }
         return cls(pd.read_parquet(file), one, root=root, **tables).filter_sessions(**filters)
 
@@ -137,6 +144,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
         required_contrasts: Collection[float] | bool | None = None,
         required_outputs: Collection[str] | bool | None = None,
         excluded_labels: Collection[str] | bool | None = None,
+        corrections: _WhichCorrections = "primary",
         duplicates: str | bool | None = None,
     ) -> "PhotometrySessionGroup":
         """Choose sessions of the whole catalogue anew; `account` says what each filter removed.
@@ -161,6 +169,8 @@ class PhotometrySessionGroup(RecordingAnalyses):
             Outputs that must be stored and current.
         excluded_labels : collection of {'keep', 'doubtful', 'reject'}
             Recordings are left out on which this was the last word of a person.
+        corrections : {'primary', 'keep'}
+            Whether recordings are left out that are not under the primary correction of the root, such as those without reference band.
         duplicates : {'resolved', 'kept', 'reference'}
 
         Returns
@@ -173,6 +183,8 @@ class PhotometrySessionGroup(RecordingAnalyses):
         ConfigurationError
             When a blocker or another choice is unknown.
         """
+        if corrections not in get_args(_WhichCorrections):
+            raise ConfigurationError(f"corrections = {corrections!r}; expected primary or keep")
         given = {
             "session_types": _tuple(session_types),
             "excluded_subjects": _frozenset(exclude_subjects),
@@ -187,7 +199,11 @@ class PhotometrySessionGroup(RecordingAnalyses):
             "excluded_labels": _tuple(excluded_labels),
             "duplicates": duplicates,
         }
-        start = Selection.of(self.root.parameters.selection) if isinstance(self.root, Root) else Selection()
+        start = Selection()
+        if isinstance(self.root, Root):
+            parameters = self.root.parameters
+            primary = parameters.corrections.primary if corrections == "primary" else None
+            start = Selection.of(parameters.selection, primary)
         changes = {name: _OFF[name] if value is False else value for name, value in given.items() if value is not None}
         self._choose(replace(start, **changes))
         return self
@@ -283,7 +299,7 @@ class PhotometrySessionGroup(RecordingAnalyses):
 
     def _choose(self, selection: Selection) -> None:
         selected: Selected = select(
-            self.catalogue, self._logged, selection, self._performance, self._statuses, self._labels
+            self.catalogue, self._logged, selection, self._performance, self._statuses, self._labels, self._corrections
         )
         self._selection, self._selected = selection, selected
         self.sessions, self.recordings, self.account = selected.sessions, selected.recordings, selected.account

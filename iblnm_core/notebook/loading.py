@@ -25,6 +25,7 @@ from iblnm_core.parameters import PRESETS, Parameters
 from iblnm_core.root import SETTINGS, Root, open_root, root_path, session_folder
 from iblnm_core.schemas import SESSION_INDEX
 from iblnm_core.session import layout, photometry_stage, stages
+from iblnm_core.session.fiber_signals import matched_fibers
 from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.outputs import DATASET_KINDS, DATASET_NAMES
 from iblnm_core.session.photometry import Band, Recording
@@ -178,7 +179,7 @@ class LoadedSession(PhotometrySessionLoader):  # type: ignore[misc]
             if recording is None:
                 raise MissingRawData(DATASET_NAMES["raw_frames"])
             with judge.rule("region_mapping"):
-                fibers = photometry_stage.matched_fibers(recording, self.row["brain_region"])
+                fibers = matched_fibers(recording, self.row["brain_region"])
         if restrict_to_session:
             recording = cut_to_session(recording, self.trials, self.parameters.photometry)
         self.stage, self._loaded = Photometry(fibers), recording

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from iblnm_core.corrections.normalisation import Unit
-from iblnm_core.notebook import stored
+from iblnm_core.notebook import pictures, stored
 from iblnm_core.notebook.error_log import exception_logger
 from iblnm_core.notebook.loading import ByRegion, LoadedSession
 from iblnm_core.session import photometry_stage, stages
@@ -23,6 +23,9 @@ from iblnm_core.session.responses import mask_after_next_event, subtract_baselin
 from iblnm_core.session.signal_quality import check_unique_samples
 from iblnm_core.session.trials import check_enough_trials, check_event_times
 from iblnm_core.session.verdicts import Judge
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _ESTIMATES = ("bias", "threshold", "lapse_left", "lapse_right", "r_squared", "n_trials")
 
@@ -142,6 +145,45 @@ class PhotometrySession(LoadedSession):
         """
         self._need(bool(self.corrections), "preprocess")
         return trace_of(self.corrections[region], correction, unit)
+
+    @exception_logger
+    def plot_correction(self, region: str, correction: str | None = None) -> "Figure":
+        """Draw one region's correction over the session: bands, baselines, what was subtracted, what is left, the fit of the slope.
+
+        Parameters
+        ----------
+        region : str
+        correction : str, optional
+            Otherwise the primary one.
+
+        Returns
+        -------
+        Figure
+            Drawn from what is stored; nothing is fitted anew. A correction that could not be computed says why.
+        """
+        return pictures.correction(self, region, correction)
+
+    @exception_logger
+    def plot_correction_zoom(self, region: str, correction: str | None = None) -> "Figure":
+        """Draw the same for the minute in which the reference moves most, and for that with the largest transients.
+
+        Parameters
+        ----------
+        region : str
+        correction : str, optional
+            Otherwise the primary one.
+        """
+        return pictures.correction_zoom(self, region, correction)
+
+    @exception_logger
+    def plot_correction_comparison(self, region: str) -> "Figure":
+        """Draw the mean responses of one region under every stored correction, and what its reference does."""
+        return pictures.correction_comparison(self, region)
+
+    @exception_logger
+    def plot_transients(self, region: str) -> "Figure":
+        """Draw the transients of one region, in its primary correction: where, which course, how large, how often."""
+        return pictures.transients(self, region)
 
     @exception_logger
     def extract_responses(self, events: Sequence[str] | None = None) -> None:

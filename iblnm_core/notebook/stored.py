@@ -11,9 +11,10 @@ import pandas as pd
 import xarray as xr
 
 from iblnm_core.session import corrections_layout, layout, ledger
+from iblnm_core.session.fiber_signals import Fiber
 from iblnm_core.session.fingerprint import BY_HAND, Provenance, library_versions
 from iblnm_core.session.outputs import owner_of_part
-from iblnm_core.session.photometry_stage import Fiber, Photometry
+from iblnm_core.session.photometry_stage import Photometry
 from iblnm_core.session.preprocessing import PreprocessedSignal
 from iblnm_core.session.responses import Responses
 from iblnm_core.storage.session_file import Part, SessionFile, update_session_file

@@ -1,7 +1,10 @@
 """From a drawn figure to a picture inside a page: sharp where that is small, of few colours where it is not."""
 
 import base64
+import gc
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from iblnm_core.figures.pixels import few_colours
@@ -20,6 +23,18 @@ PREVIEW_BYTES = 200_000
 _DPI = 160
 _COLOURS = 64
 _CSS_DPI = 96
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Draw without the search for unreachable objects: the thousands that a figure is made of set it off all the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def picture(figure: "Figure", alt: str, caption: str, title: str = "") -> Picture:

@@ -14,11 +14,12 @@ from iblnm_core.errors import ConfigurationError, CorruptArtifact
 from iblnm_core.root import Root
 from iblnm_core.schemas import SESSIONS
 from iblnm_core.session import layout, ledger
+from iblnm_core.session.corrections_layout import correction_parts
 from iblnm_core.session.fingerprint import Provenance
 from iblnm_core.session.preprocessing import PreprocessedSignal
 from iblnm_core.session.responses import Responses
 from iblnm_core.session.verdicts import Verdict, error_rows
-from iblnm_core.storage.session_file import SessionFile
+from iblnm_core.storage.session_file import Part, SessionFile
 from iblnm_core.storage.tables import read_table
 
 Array = NDArray[np.float64]
@@ -61,6 +62,8 @@ class StoredSession:
         By region group, as all that follows, in the order of the fibres.
     bands : mapping of str to mapping of str to Band
     responses : mapping of str to Responses
+    corrections : mapping of str to Part
+        See `session.corrections_layout`.
     wheel : ndarray of float64, (trial, time), or None
         Velocity from the stimulus on, the first second, rad/s.
     wheel_rate_hz : float
@@ -81,6 +84,7 @@ class StoredSession:
     signals: Mapping[str, PreprocessedSignal] = field(default_factory=dict)
     bands: Mapping[str, Mapping[str, Band]] = field(default_factory=dict)
     responses: Mapping[str, Responses] = field(default_factory=dict)
+    corrections: Mapping[str, Part] = field(default_factory=dict)
     wheel: Array | None = None
     wheel_rate_hz: float = 0.0
     unavailable: str | None = None
@@ -159,6 +163,8 @@ def _fill(stored: StoredSession, file: SessionFile) -> None:
     no_responses: dict[str, Responses] = {}
     responses = part(lambda: layout.read_responses(file), no_responses)
     stored.responses = {group: responses[group] for group in [*signals, *responses] if group in responses}
+    no_corrections: dict[str, Part] = {}
+    stored.corrections = part(lambda: correction_parts(file), no_corrections)
     no_wheel: tuple[Array | None, float] = (None, 0.0)
     stored.wheel, stored.wheel_rate_hz = part(lambda: _wheel(file), no_wheel)
 

@@ -9,6 +9,7 @@ import numpy as np
 from iblnm_core import __version__
 from iblnm_core.figures.theme import THEMES, Theme, event_label
 from iblnm_core.reports import judging
+from iblnm_core.reports.correction_section import correction_section
 from iblnm_core.reports.model import Card, Fact, Picture, Section, SessionPage, TableView
 from iblnm_core.reports.reading import StoredSession
 from iblnm_core.reports.session_tables import (
@@ -55,13 +56,16 @@ def session_report(root: Root, stored: StoredSession) -> SessionReport:
     """
     import matplotlib as mpl
 
+    from iblnm_core.reports.pictures import undisturbed
+
     theme = THEMES[root.parameters.figures.theme]
     found = judging.cards(stored.eid, stored.verdicts, stored.provenance)
     found = [*(judging.damaged_card(problem) for problem in stored.damaged[:1]), *found]
-    with mpl.rc_context(theme.rc):
+    with mpl.rc_context(theme.rc), undisturbed():
         signals, shown = _signals(stored, root, theme, found)
         sections: tuple[Section, ...] = (
             signals,
+            correction_section(stored, root.parameters, found),
             quality_section(stored, found),
             _responses(stored, root, theme, found),
             _behaviour(stored, theme, found),
@@ -105,7 +109,7 @@ def session_report(root: Root, stored: StoredSession) -> SessionReport:
 
 
 def within_limit(sections: tuple[Section, ...], limit: int = LARGEST_PICTURES) -> tuple[Section, ...]:
-    """Return sections whose pictures are not too large together: without the close look, then the second event.
+    """Return sections whose pictures are not too large together: without the close look, then the second event, then the comparison of corrections.
 
     Parameters
     ----------
@@ -113,19 +117,19 @@ def within_limit(sections: tuple[Section, ...], limit: int = LARGEST_PICTURES) -
     limit : int
         All picture addresses together, characters.
     """
-    for anchor in ("signals", "responses"):
+    for anchor, place in (("signals", 1), ("responses", 1), ("corrections", 0)):
         if sum(len(shown.source) for section in sections for shown in section.pictures) <= limit:
             break
-        sections = tuple(_without_second(section) if section.anchor == anchor else section for section in sections)
+        sections = tuple(_without(section, place) if section.anchor == anchor else section for section in sections)
     return sections
 
 
-def _without_second(section: Section) -> Section:
-    if len(section.pictures) < 2:
+def _without(section: Section, place: int) -> Section:
+    if len(section.pictures) <= place:
         return section
-    first, second, *others = section.pictures
-    note = f"The picture “{second.title}” is left out, as the page would be too large with it."
-    return replace(section, notices=(*section.notices, note), pictures=(first, *others))
+    kept = list(section.pictures)
+    note = f"The picture “{kept.pop(place).title}” is left out, as the page would be too large with it."
+    return replace(section, notices=(*section.notices, note), pictures=tuple(kept))
 
 
 def _preview(figure: "Figure | None") -> bytes:

@@ -50,7 +50,7 @@ class Recording:
     regions : tuple of str, k
         Their brain regions, in the project's spelling.
     bands : mapping of str to Band
-        Signal and reference band.
+        Signal and reference band; the signal band alone where the other was not recorded.
     n_stray_frames : int
         Frames under some other combination of LEDs.
     n_invalid_samples : int
@@ -65,6 +65,8 @@ class Recording:
     n_stray_frames: int
     n_invalid_samples: int
     dark: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    missing_reference: str | None = None
+    """Why there is no reference band."""
 
 
 def roi_columns(names: Sequence[str]) -> tuple[str, ...]:
@@ -73,7 +75,9 @@ def roi_columns(names: Sequence[str]) -> tuple[str, ...]:
     return regions or tuple(name for name in names if name.startswith(("R", "G")))
 
 
-def recording_from_tables(signal: "pa.Table", locations: "pa.Table", parameters: PhotometryParameters) -> Recording:
+def recording_from_tables(
+    signal: "pa.Table", locations: "pa.Table", parameters: PhotometryParameters, *, reference_required: bool = True
+) -> Recording:
     """Split the signal table into the configured bands.
 
     Parameters
@@ -83,6 +87,8 @@ def recording_from_tables(signal: "pa.Table", locations: "pa.Table", parameters:
     locations : pyarrow.Table
         One row per ROI: its name (`ROI`) and `brain_region`.
     parameters : PhotometryParameters
+    reference_required : bool
+        Whether a recording without frame of the reference band is none.
 
     Raises
     ------
@@ -93,7 +99,7 @@ def recording_from_tables(signal: "pa.Table", locations: "pa.Table", parameters:
     SignalNotFinite
         When a signal column holds values that are not numbers.
     DegenerateSignal
-        When a band has no frame that can be used, or its times do not increase.
+        When a band that is required has no frame that can be used, or the times of a band do not increase.
     """
     rois, regions = _located_rois(locations)
     _check_signal_columns(signal, rois)
@@ -102,18 +108,23 @@ def recording_from_tables(signal: "pa.Table", locations: "pa.Table", parameters:
     codes, names = _band_codes(signal)
     valid = _valid_frames(signal)
     usable = valid if parameters.invalid_frames == "missing" else np.ones(len(times), bool)
-    bands, in_bands = {}, np.zeros(len(times), bool)
+    bands, in_bands, missing_reference = {}, np.zeros(len(times), bool), None
     for name in (parameters.signal_band, parameters.reference_band):
         mask = codes == names.index(name) if name in names else np.zeros(len(times), bool)
         if not (mask & usable).any():
-            raise _no_frame_of(name, names, int(mask.sum()))
+            error = _no_frame_of(name, names, int(mask.sum()))
+            if reference_required or name == parameters.signal_band:
+                raise error
+            missing_reference = error.message
+            continue
         mask &= usable
         bands[name] = _band(name, times[mask], values[mask])
         in_bands |= mask
     _check_finite(times, values, in_bands, rois, regions)
     dark = np.isin(codes, [index for index, name in enumerate(names) if name in _DARK])
     stray = ~in_bands & ~dark & usable
-    return Recording(rois, regions, bands, int(stray.sum()), int((~valid).sum()), values[dark & usable])
+    counts = int(stray.sum()), int((~valid).sum())
+    return Recording(rois, regions, bands, *counts, values[dark & usable], missing_reference)
 
 
 def _located_rois(locations: "pa.Table") -> tuple[tuple[str, ...], tuple[str, ...]]:

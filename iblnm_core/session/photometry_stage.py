@@ -12,6 +12,7 @@ from iblnm_core.errors import (
     DegenerateSignal,
     MissingExtractedData,
     MissingRawData,
+    MissingReference,
     NoUsableSignal,
     SessionError,
 )
@@ -20,19 +21,25 @@ from iblnm_core.rules import RULES
 from iblnm_core.schemas import QC_PHOTOMETRY
 from iblnm_core.session.bleaching import BleachingFit, fit_bleaching
 from iblnm_core.session.correcting import FiberCorrections, correct_fiber, correction_errors
+from iblnm_core.session.fiber_signals import (
+    Fiber,
+    band_problems,
+    band_samples,
+    fiber_names,
+    has_clock,
+    matched_fibers,
+)
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.layout import fiber_groups
 from iblnm_core.session.outputs import DATASET_NAMES
 from iblnm_core.session.photometry import (
     SIGNAL_COLUMNS,
     Recording,
     check_trials_inside,
-    match_regions,
     recording_from_tables,
     restrict_to_session,
     roi_columns,
 )
-from iblnm_core.session.preprocessing import PreprocessedSignal, check_processable
+from iblnm_core.session.preprocessing import PreprocessedSignal
 from iblnm_core.session.raw_frames import (
     RAW_COLUMNS,
     RawCounts,
@@ -45,15 +52,6 @@ from iblnm_core.session.raw_frames import (
 from iblnm_core.session.signal_quality import BandQuality, band_quality, check_unique_samples
 from iblnm_core.session.timing import StepTimes
 from iblnm_core.session.verdicts import Judge
-
-
-@dataclass(frozen=True)
-class Fiber:
-    """One recorded fibre: its column in the signal, its place in the catalogue row, its name."""
-
-    column: int
-    fiber_idx: int
-    region: str
 
 
 @dataclass
@@ -121,14 +119,6 @@ def process_photometry(
     return result
 
 
-def matched_fibers(recording: Recording, regions: Sequence[str]) -> tuple[Fiber, ...]:
-    """Return the fibres of a recording with their places in the catalogue row; errors as `match_regions`."""
-    # a session without regions in its row still has those of its signal
-    named = regions or recording.regions
-    matched = match_regions(recording.regions, regions)
-    return tuple(Fiber(column, index, named[index]) for column, index in enumerate(matched))
-
-
 def measure(result: Photometry, recording: Recording, parameters: Parameters, judge: Judge) -> None:
     """Add the metrics of every band that lies in the session at all, and judge them.
 
@@ -177,7 +167,7 @@ def count_raw_frames(inputs: SessionInputs, parameters: Parameters, judge: Judge
         return None
     with judge.rule("led_states"):
         check_led_states(counts)
-    judge.record("raw_signal_quality", check_raw_signal(counts))
+    judge.record("raw_signal_quality", check_raw_signal(counts, reference_required=_needs_reference(parameters)))
     return counts
 
 
@@ -202,16 +192,26 @@ def load_recording(inputs: SessionInputs, parameters: Parameters, judge: Judge) 
         names = inputs.columns("signal")
         wanted = [*SIGNAL_COLUMNS, *roi_columns(names)]
         signal = inputs.table("signal", wanted, dictionary=["name"] if "name" in names else [])
-        recording = recording_from_tables(signal, inputs.table("locations"), parameters.photometry)
+        recording = recording_from_tables(
+            signal, inputs.table("locations"), parameters.photometry, reference_required=_needs_reference(parameters)
+        )
         if not recording.rois:
             raise CorruptDataset(f"{DATASET_NAMES['locations']}: no ROI; expected one row per fibre")
     return recording
 
 
+def _needs_reference(parameters: Parameters) -> bool:
+    """Whether a dead fibre or an unusable reference band costs a session its signal, as published."""
+    return parameters.corrections.primary == "reference"
+
+
 def correct(
     recording: Recording, fibers: Sequence[Fiber], trials: pd.DataFrame | None, parameters: Parameters, judge: Judge
 ) -> dict[int, FiberCorrections]:
-    """Return the corrections of every fibre by its index; none at all when the bands of one are no signals.
+    """Return the corrections of every fibre by its index; none at all when the bands are no signals.
+
+    A fibre whose signal is constant has corrections that failed, and one whose reference band is constant, too short or
+    missing has those that do without; but where `reference` is the primary correction, either costs the session its signal.
 
     Parameters
     ----------
@@ -224,43 +224,56 @@ def correct(
     judge : Judge
         Gets the verdicts.
     """
-    names = parameters.photometry.signal_band, parameters.photometry.reference_band
-    bands = [recording.bands[name] for name in names]
-    errors: list[SessionError] = []
-    for fiber in fibers:
-        try:
-            for name, band in zip(names, bands, strict=True):
-                check_processable(name, band.times, band.values[:, fiber.column], parameters.preprocessing)
-        except DegenerateSignal as error:
-            message = f"{DATASET_NAMES['signal']}: {fiber.region}: {error.message}"
-            errors.append(DegenerateSignal(message, measured=error.measured, threshold=error.threshold))
+    bands = parameters.photometry.signal_band, parameters.photometry.reference_band
+    of_signal, of_reference = (band_problems(recording, fibers, name, parameters) for name in bands)
+    # of a dead fibre it is enough to say that it is dead
+    problems: list[SessionError] = [error for _, error in sorted({**of_reference, **of_signal}.items())]
+    if problems and (_needs_reference(parameters) or not has_clock(recording.bands[bands[0]], parameters)):
+        judge.record("signal_processable", problems)
+        return {}
+    known = [event for event in parameters.responses.events if trials is not None and event in trials]
+    events = {} if trials is None else {event: trials[event].to_numpy(np.float64) for event in known}
     corrected: dict[int, FiberCorrections] = {}
-    if not errors:
-        known = [event for event in parameters.responses.events if trials is not None and event in trials]
-        events = {} if trials is None else {event: trials[event].to_numpy(np.float64) for event in known}
-        for fiber in fibers:
-            signal, reference = ((b.times, np.ascontiguousarray(b.values[:, fiber.column])) for b in bands)
-            dark = recording.dark[:, fiber.column] if recording.dark.size else None
-            corrected[fiber.fiber_idx] = correct_fiber(signal, reference, parameters, dark, events)
-        _judge_corrections(fibers, corrected, judge)
-        if all(found.signal is None for found in corrected.values()):
-            wanted = parameters.corrections.primary
-            errors.append(
-                NoUsableSignal(f"correction {wanted} could be computed for no fibre, see corrections_computed")
-            )
-    judge.record("signal_processable", errors)
+    for fiber in fibers:
+        signal, reference = (band_samples(recording, name, fiber) for name in bands)
+        assert signal is not None
+        dark = recording.dark[:, fiber.column] if recording.dark.size else None
+        usable = None if fiber.fiber_idx in of_reference else reference
+        corrected[fiber.fiber_idx] = correct_fiber(signal, usable, parameters, dark, events)
+    living = {index: found for index, found in corrected.items() if index not in of_signal}
+    dead = [
+        DegenerateSignal(f"{error.message}; the fibre is left out", measured=error.measured, threshold=error.threshold)
+        for error in of_signal.values()
+    ]
+    missing = [error.message for index, error in of_reference.items() if index in living]
+    missing += [recording.missing_reference] if recording.missing_reference is not None else []
+    _judge_corrections(fibers, living, [*dead, *map(MissingReference, missing)], judge)
+    _judge_signals(corrected, parameters, judge)
     return corrected
 
 
-def _judge_corrections(fibers: Sequence[Fiber], found: Mapping[int, FiberCorrections], judge: Judge) -> None:
+def _judge_corrections(
+    fibers: Sequence[Fiber],
+    found: Mapping[int, FiberCorrections],
+    problems: Sequence[SessionError],
+    judge: Judge,
+) -> None:
     """Record what is to be said about the corrections of all fibres, each under its rule."""
-    # two fibres in one region have names of their own
-    names = fiber_groups({fiber.fiber_idx: fiber.region for fiber in fibers})
-    errors = correction_errors({names[index]: corrections for index, corrections in found.items()})
+    names = fiber_names(fibers)
+    errors = [*problems, *correction_errors({names[index]: corrections for index, corrections in found.items()})]
     for rule in RULES.values():
         if rule.asset == "corrections":
             own = tuple(consequence.error for consequence in rule.consequences)
             judge.record(rule.name, [error for error in errors if isinstance(error, own)])
+
+
+def _judge_signals(found: Mapping[int, FiberCorrections], parameters: Parameters, judge: Judge) -> None:
+    """Record whether any fibre has a signal."""
+    errors = []
+    if all(corrections.signal is None for corrections in found.values()):
+        wanted = parameters.corrections.primary
+        errors.append(NoUsableSignal(f"correction {wanted} could be computed for no fibre, see corrections_computed"))
+    judge.record("signal_processable", errors)
 
 
 def quality_rows(
@@ -296,14 +309,16 @@ def quality_rows(
         "n_gaps": np.nan if counts is None else counts.n_gaps,
         "n_invalid_samples": np.nan if recording is None else recording.n_invalid_samples,
         "n_stray_frames": np.nan if recording is None else recording.n_stray_frames,
-        "verdict": _verdict_text(judge),
     }
+    verdict = _verdict_text(judge)
     rows = []
     for fiber_idx, region in fibers:
         of_signal_band = _of_signal_band(result, fiber_idx)
+        lost = fiber_idx in result.corrections and fiber_idx not in result.signals
+        own = {"fiber_idx": fiber_idx, "verdict": NoUsableSignal.__name__ if lost and verdict == "ok" else verdict}
         for band in bands:
             measured = result.metrics.get((fiber_idx, band))
-            row: dict[str, Any] = {"band": band, "brain_region": region, "fiber_idx": fiber_idx, **session_values}
+            row: dict[str, Any] = {"band": band, "brain_region": region, **own, **session_values}
             row |= {} if measured is None else measured.columns()
             row |= of_signal_band if band == parameters.photometry.signal_band else {}
             rows.append(row)

@@ -64,6 +64,11 @@ class RawCounts:
     n_gaps: int
     n_gap_frames: int
 
+    @property
+    def of_one_led(self) -> bool:
+        """Whether all frames were taken under the same LED."""
+        return self.n_band_inversions == self.n_frames - 1
+
 
 def is_known_layout(names: Sequence[str]) -> bool:
     """Whether some column names include those of a known layout."""
@@ -159,10 +164,17 @@ def count_raw_faults(frames: RawFrames, parameters: RawQualityParameters) -> Raw
     )
 
 
-def check_raw_signal(counts: RawCounts) -> list[SessionError]:
-    """Return what is fatally wrong with the raw frames."""
+def check_raw_signal(counts: RawCounts, *, reference_required: bool = True) -> list[SessionError]:
+    """Return what is fatally wrong with the raw frames.
+
+    Parameters
+    ----------
+    counts : RawCounts
+    reference_required : bool
+        Otherwise frames under one LED throughout are right as well: where nothing alternates, nothing is swapped.
+    """
     errors: list[SessionError] = []
-    if counts.n_band_inversions:
+    if counts.n_band_inversions and (reference_required or not counts.of_one_led):
         errors.append(BandInversion("band inversions detected", measured=counts.n_band_inversions, threshold=0))
     if counts.n_early_samples:
         errors.append(EarlySamples("early samples detected", measured=counts.n_early_samples, threshold=0))

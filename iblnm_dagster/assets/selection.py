@@ -11,22 +11,24 @@ from iblnm_core.storage.tables import make_table
 from iblnm_dagster.assets.stored import TableResult, column_schema, table_result
 from iblnm_dagster.resources import RootResource
 
+_COLLECTED = [["tables", name] for name in ("errors", "performance", "corrections")]
+
 
 @dg.multi_asset(
     name="selection",
     specs=[
         dg.AssetSpec(
             schema.name,
-            deps=["sessions", "session_status", "labels", ["tables", "errors"], ["tables", "performance"]],
+            deps=["sessions", "session_status", "labels", *_COLLECTED],
             description=schema.description,
             group_name="tables",
             kinds={"parquet"},
-            code_version="3",
+            code_version="4",
             metadata={"dagster/column_schema": column_schema(schema)},
         ).with_io_manager_key("table_io_manager")
         for schema in (SELECTION, RECORDINGS)
     ],
-    ins={name: dg.AssetIn(["tables", name]) for name in ("errors", "performance")},
+    ins={key[-1]: dg.AssetIn(key) for key in _COLLECTED},
 )
 def selection(
     root: RootResource,
@@ -35,10 +37,12 @@ def selection(
     performance: pd.DataFrame,
     session_status: pd.DataFrame,
     labels: pd.DataFrame,
+    corrections: pd.DataFrame,
 ) -> Iterator[TableResult]:
     """Choose sessions and recordings by the parameters of the root."""
-    rules = Selection.of(root.open().parameters.selection)
-    chosen = select(sessions, errors, rules, performance, session_status, labels)
+    parameters = root.open().parameters
+    rules = Selection.of(parameters.selection, parameters.corrections.primary)
+    chosen = select(sessions, errors, rules, performance, session_status, labels, corrections)
     tables = {SELECTION: account_table(chosen), RECORDINGS: recordings_table(chosen)}
     for schema, frame in tables.items():
         result = table_result(

@@ -486,7 +486,6 @@ ERROR_COUNTS = {
     "MultipleCollections": 1,
     "SignalNotFinite": 1,
     "SignalWrongType": 1,
-    "DegenerateSignal": 1,
     "UnknownRawLayout": 1,
     "LedStateGap": 2,
     "BandInversion": 1,
@@ -520,7 +519,7 @@ ERROR_COUNTS = {
     "VideoDroppedFramesQCError": 1,
     "VideoPinStateQCError": 1,
     "InvalidExtendedQC": 1,
-    "NoUsableSignal": 1,
+    "NoUsableSignal": 2,
 }
 
 

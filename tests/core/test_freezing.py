@@ -31,6 +31,7 @@ from iblnm_core.freezing.wording import account, summary
 from iblnm_core.reports.render import render_cohort
 from iblnm_core.root import create_root, open_root
 from iblnm_core.schemas import (
+    CORRECTIONS,
     ERRORS,
     LABELS,
     PERFORMANCE,
@@ -80,8 +81,9 @@ def brought_up_to_date(root):
             write_table(root.path, table)
     errors, status = read_table(root.path, ERRORS), catalogue.status()
     labels = read_labels(root.path).rows
-    rules = Selection.of(root.parameters.selection)
-    chosen = select(read_table(root.path, SESSIONS), errors, rules, read_table(root.path, PERFORMANCE), status, labels)
+    rules = Selection.of(root.parameters.selection, root.parameters.corrections.primary)
+    sessions, performance, corrections = (read_table(root.path, s) for s in (SESSIONS, PERFORMANCE, CORRECTIONS))
+    chosen = select(sessions, errors, rules, performance, status, labels, corrections)
     made = {
         LABELS: labels,
         SESSION_STATUS: status,

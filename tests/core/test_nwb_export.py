@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests_support.nwb import Processed, opened, stored, writable_copy
+from tests_support.sessions import OneSession
 
 from iblnm_core.corrections.recipes import recipe
 from iblnm_core.demo.cohort import write_cohort
@@ -25,6 +26,7 @@ from iblnm_core.export.nwb.writing import content_hash, file_image, write_image
 from iblnm_core.reports import judging
 from iblnm_core.root import open_root
 from iblnm_core.session import layout, ledger
+from iblnm_core.session.corrections_layout import correction_parts
 from iblnm_core.sources.indexing import index_cache
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.verdict_words import BLOCKING, HOLDS, NOT_JUDGED
@@ -109,20 +111,45 @@ def test_every_array_comes_back_bit_for_bit(session):
                 assert row["excitation_wavelength_in_nm"] == wavelength
         with SessionFile(session.root.session_file(session.task.eid), session.task.eid) as results:
             corrected = [signal for _, signal in layout.read_preprocessed(results).values()]
-        z, change = (file.processing["ophys"][name] for name in ("ZScore", "DfOverF"))
-        assert len(corrected) == z.data.shape[1] == len(rows)
-        for signal in corrected:
-            # what was done to it is what its name stands for
-            assert f"{signal.correction} (" in z.description
-            for step in recipe(signal.correction, session.root.parameters.preprocessing).steps:
-                assert repr(step) in change.description
+            parts = list(correction_parts(results).values())
+        z = file.processing["ophys"]["ZScore"]
+        assert len(corrected) == z.data.shape[1] == len(rows) == len(parts)
         for column, signal in enumerate(corrected):
+            assert f"{signal.correction} (" in z.description
             assert same_bits(z.data[:, column], signal.values)
-            np.testing.assert_array_equal(
-                change.data[:, column], signal.values * signal.standard_deviation + signal.mean
-            )
-        grid = z.starting_time + np.arange(len(z.data)) / z.rate
-        np.testing.assert_allclose(grid, corrected[0].times, rtol=0, atol=1e-9)
+        names = session.root.parameters.corrections.names
+        series = {name: file.processing["ophys"][f"dff_{name}"] for name in names}
+        for name, change in series.items():
+            assert change.unit == "a.u. (dF/F)"
+            for step in recipe(name, session.root.parameters.preprocessing).steps:
+                # what was done to it is what its name stands for
+                assert repr(step) in change.description
+            for column, part in enumerate(parts):
+                assert same_bits(change.data[:, column], part.datasets[f"{name}/dff"])
+                assert f"slope {part.attributes[f'{name}/slope']:.6g}" in change.description
+        for one in (z, *series.values()):
+            grid = one.starting_time + np.arange(len(one.data)) / one.rate
+            np.testing.assert_allclose(grid, corrected[0].times, rtol=0, atol=1e-9)
+            assert same_bits(one.fiber_photometry_table_region.data[:], z.fiber_photometry_table_region.data[:])
+
+
+def test_a_fibre_without_a_correction_has_an_empty_column_that_says_why(tmp_path, copies):
+    made = copies(tmp_path / "cache", 1)
+    OneSession(None, made.folders[made.eids[0]], made.eids[0]).rewrite(
+        SIGNAL, lambda t: t.assign(G1=t["G1"].where(t["name"].astype(str) == "GCaMP", 1 / 255))
+    )
+    session = Processed(tmp_path / "root", made.cache)
+    with opened(session.path) as file:
+        series = {name: item for name, item in file.processing["ophys"].data_interfaces.items() if name != "ZScore"}
+        empty = {name: np.isnan(one.data[:]).all(axis=0).tolist() for name, one in series.items() if "dff" in name}
+        words = {name: one.description.partition("Column 1, ")[2] for name, one in series.items() if "dff" in name}
+    needing = {f"dff_{name}": [False, True] for name in ("robust", "reference", "dff_exp")}
+    assert empty == {**needing, "dff_no_reference": [True, False]}
+    assert words["dff_robust"].startswith("ROI G1 in SNc: NaN: skipped, MissingReference: ")
+    with opened(session.path) as file:
+        stand_in = file.processing["ophys"]["dff_no_reference"].description
+    assert "Column 0, ROI G0 in VTA: NaN: not stored for this fibre. " in stand_in
+    assert schema_errors(session.path) == []
 
 
 def test_the_trial_table_can_be_rebuilt_from_the_file(session):

@@ -29,7 +29,7 @@ from iblnm_core.reports.session import session_report, within_limit
 from iblnm_core.reports.texts import number, percent
 from iblnm_core.reports.writing import write_cohort_report, write_session_report
 from iblnm_core.root import create_root
-from iblnm_core.schemas import ERRORS, LABELS, RECORDINGS, SELECTION, SESSION_STATUS
+from iblnm_core.schemas import CORRECTIONS, ERRORS, LABELS, RECORDINGS, SELECTION, SESSION_STATUS
 from iblnm_core.session.outputs import COMPUTED, OUTPUTS
 from iblnm_core.session.pipeline import process_session
 from iblnm_core.storage.session_file import update_session_file
@@ -86,7 +86,7 @@ def test_pages_of_all_kinds_of_sessions_are_valid_accessible_and_need_nothing_el
         assert len(content) <= 3_000_000
         headings = [text_of(heading) for heading in tree.iter("h2")]
         assert headings == [
-            *("Checks", "Signals", "Photometry quality", "Responses", "Behaviour", "Wheel"),
+            *("Checks", "Signals", "Corrections", "Photometry quality", "Responses", "Behaviour", "Wheel"),
             *("Subject and session", "In analyses", "Data and provenance"),
         ]
 
@@ -167,7 +167,7 @@ def test_a_page_without_anything_that_follows_from_the_signal_names_all_of_it(wi
     tree = without("ok", gone)
     assert_accessible(tree)
     notices = [text_of(p) for p in tree.iter("p") if p.get("class") == "notice"]
-    assert len(notices) == 4
+    assert len(notices) == 5
 
 
 def test_a_session_that_was_never_computed_or_could_not_be_had_is_not_judged(reported, tmp_path):
@@ -256,7 +256,8 @@ def test_a_page_that_would_be_too_large_leaves_the_close_look_out_first_and_says
     assert set(titles(sections)) - set(titles(smaller)) == {"A close look"}
     assert "“A close look” is left out" in next(s for s in smaller if s.anchor == "signals").notices[-1]
     least = within_limit(sections, 1)
-    assert set(titles(sections)) - set(titles(least)) == {"A close look", "First movement"}
+    left_out = {"A close look", "First movement", "Responses under every correction"}
+    assert set(titles(sections)) - set(titles(least)) == left_out
 
 
 def test_spikes_survive_decimation_and_gaps_stay_gaps():
@@ -308,8 +309,9 @@ def test_the_cohort_page_selects_as_the_selection_of_analyses(reported):
     root, _ = reported
     cohort = read_cohort(root)
     statuses = read_table(root.path, SESSION_STATUS)
-    selection, labels = Selection.of(root.parameters.selection), LABELS.arrow().empty_table().to_pandas()
-    chosen = select(cohort.sessions, cohort.errors, selection, cohort.performance, statuses, labels)
+    selection = Selection.of(root.parameters.selection, root.parameters.corrections.primary)
+    labels, corrections = (schema.arrow().empty_table().to_pandas() for schema in (LABELS, CORRECTIONS))
+    chosen = select(cohort.sessions, cohort.errors, selection, cohort.performance, statuses, labels, corrections)
     for schema, ours, theirs in (
         (SELECTION, account_table(cohort.chosen), account_table(chosen)),
         (RECORDINGS, recordings_table(cohort.chosen), recordings_table(chosen)),

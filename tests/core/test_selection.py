@@ -231,6 +231,33 @@ def test_a_rejected_session_gives_way_to_another_of_its_day():
     assert chosen(select(catalogue, errors_of(), DEFAULT, labels=labels_of(("a", 0, "reject")))) == ["b"]
 
 
+def test_recordings_under_a_stand_in_are_left_out_and_sessions_that_have_no_other():
+    both = {"brain_region": ["VTA-l", "SNc-l"], "hemisphere": ["l"] * 2, "target_NM": ["VTA-DA", "SNc-DA"]}
+    catalogue = catalogue_of(session("a", 1, **both), session("b", 2, **both), session("c", 3), session("d", 4))
+    rows = [
+        ("a", 0, "robust", True, "ok"),
+        ("a", 1, "robust", False, "skipped"),
+        ("a", 1, "no_reference", True, "ok"),
+        ("b", 0, "no_reference", True, "ok"),
+        ("b", 1, "robust", True, "failed"),
+        ("c", 0, "reference", False, "ok"),
+        ("c", 0, "robust", True, "ok"),
+    ]
+    corrections = pd.DataFrame(rows, columns=["eid", "fiber_idx", "correction", "is_primary", "status"])
+    robust = Selection(primary="robust")
+    selected = select(catalogue, errors_of(), robust, corrections=corrections)
+    # what was never corrected is none of this filter's business
+    assert_removed_only_by(selected, "correction", ["a", "c", "d"])
+    assert selected.recordings[["eid", "fiber_idx"]].to_numpy().tolist() == [["a", 0], ["c", 0], ["d", 0]]
+    assert len(select(catalogue, errors_of(), DEFAULT, corrections=corrections).recordings) == 6
+    assert len(select(catalogue, errors_of(), robust).recordings) == 6
+    # the only fibre that is not rejected has a stand-in
+    rejected = select(catalogue, errors_of(), robust, labels=labels_of(("a", 0, "reject")), corrections=corrections)
+    assert chosen(rejected) == ["c", "d"]
+    of_one_day = catalogue_of(session("b", 1, session_length=4000.0), session("c", 1))
+    assert chosen(select(of_one_day, errors_of(), robust, corrections=corrections)) == ["c"]
+
+
 def test_what_is_unknown_of_sessions_of_one_day_decides_nothing():
     catalogue = catalogue_of(*(session(eid, 1, session_length=pd.NA) for eid in "cab"))
     performance = performance_of(**dict.fromkeys("abc", (0.9, CONTRASTS)))

@@ -33,7 +33,7 @@ def tables():
     sessions["day_n"] = sessions["day_n"] // 2 * 2
     regressors = made.regressors.copy()
     regressors.loc[regressors.index % 7 == 0, "response_time"] = 0.02
-    unlabelled = [found[name] for name in ("performance", "session_status", "labels")]
+    unlabelled = [found[name] for name in ("performance", "session_status", "labels", "corrections")]
     chosen = select(sessions, found["errors"], Selection(), *unlabelled).recordings
     of_lc = chosen[chosen["target_NM"] == "LC-NE"].iloc[0]
     label = {"position": 1, "eid": of_lc["eid"], "fiber_idx": of_lc["fiber_idx"], "verdict": "reject", "note": ""}
@@ -71,8 +71,13 @@ def parameters_with(choice, option):
 
 def by_the_models(tables, parameters):
     """Coefficients of the main effects as frame and models of the project give them."""
-    catalogue = [tables[name] for name in ("performance", "session_status", "labels")]
-    chosen = select(tables["sessions"], tables["errors"], Selection.of(parameters.selection), *catalogue)
+    catalogue = [tables[name] for name in ("performance", "session_status", "labels", "corrections")]
+    chosen = select(
+        tables["sessions"],
+        tables["errors"],
+        Selection.of(parameters.selection, parameters.corrections.primary),
+        *catalogue,
+    )
     frame = modelling_frame(tables["responses"], tables["trial_regressors"], chosen.recordings, parameters.modelling)
     options = parameters.analyses
     found = fit_task_models(frame, coding=options.contrast_coding, levels=options.contrasts)

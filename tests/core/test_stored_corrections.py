@@ -19,7 +19,8 @@ from iblnm_core.parameters import PRESETS
 from iblnm_core.root import create_root
 from iblnm_core.session import layout
 from iblnm_core.session.corrections_layout import correction_parts, trace_of
-from iblnm_core.session.photometry_stage import Fiber, correct
+from iblnm_core.session.fiber_signals import Fiber
+from iblnm_core.session.photometry_stage import correct
 from iblnm_core.session.verdicts import Judge
 from iblnm_core.storage.session_file import SessionFile
 

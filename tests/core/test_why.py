@@ -26,6 +26,7 @@ from iblnm_core.reports.texts import UNKNOWN
 from iblnm_core.reports.why_sections import session_section
 from iblnm_core.root import create_root
 from iblnm_core.schemas import (
+    CORRECTIONS,
     ERRORS,
     LABELS,
     PERFORMANCE,
@@ -93,16 +94,23 @@ def label(eid, fiber, verdict, **values):
     return row_of(LABELS, eid=eid, fiber_idx=fiber, verdict=verdict, current=True, **values)
 
 
+def corrected(eid, fiber, correction="robust", status="ok", **values):
+    return row_of(
+        CORRECTIONS, eid=eid, fiber_idx=fiber, correction=correction, status=status, is_primary=True, **values
+    )
+
+
 class Tables:
     """The tables that a selection is made of, of sound sessions that can be changed."""
 
-    def __init__(self, *sessions, errors=(), statuses=None, performance=None, labels=()):
+    def __init__(self, *sessions, errors=(), statuses=None, performance=None, labels=(), corrections=()):
         eids = [row["eid"] for row in sessions]
         self.sessions = frame(SESSIONS, sessions)
         self.errors = frame(ERRORS, errors)
         self.statuses = frame(SESSION_STATUS, statuses or [row for eid in eids for row in standing(eid)])
         self.performance = frame(PERFORMANCE, [performed(eid) for eid in eids] if performance is None else performance)
         self.labels = frame(LABELS, labels).assign(position=range(len(labels)))
+        self.corrections = frame(CORRECTIONS, corrections)
 
     def account(self, selection=None):
         return account_of(
@@ -112,6 +120,7 @@ class Tables:
             self.statuses,
             performance=self.performance,
             labels=self.labels,
+            corrections=self.corrections,
         )
 
 
@@ -171,6 +180,12 @@ CASES = {
         "fibre 0: reject",
         "a fibre in a target that is not reject",
     ),
+    "correction": (
+        Tables(session(A), corrections=[corrected(A, 0, "no_reference")]),
+        {"primary": "robust"},
+        "fibre 0: no_reference",
+        "robust of a fibre in a target",
+    ),
     "targets": (
         Tables(session(A, target_NM=[None])),
         {"targets": ("VTA-DA", "SNc-DA")},
@@ -203,7 +218,9 @@ def test_a_filter_says_what_it_found_and_what_it_needs(name):
 
 
 def test_every_filter_has_words_and_its_parameter_exists():
-    everything = replace(Selection(), lab="lab", first_session_from="2025-01-01", minimum_session_length_s=1.0)
+    everything = replace(
+        Selection(), lab="lab", first_session_from="2025-01-01", minimum_session_length_s=1.0, primary="robust"
+    )
     names = Tables(session(A)).account(everything).chosen.passes.columns
     assert set(names) == set(FILTER_WORDS) == {*CASES, "duplicates"}
     parameters = flat(PRESETS["default"])
@@ -250,7 +267,7 @@ def test_a_session_that_is_not_sound_says_so_of_itself():
 @st.composite
 def cohorts(draw):
     """Tables in which all filters and duplicates meet."""
-    sessions, errors, statuses, performance, labels = [], [], [], [], []
+    sessions, errors, statuses, performance, labels, corrections = [], [], [], [], [], []
     for number in range(draw(st.integers(0, 8))):
         eid = EID.format(number)
         targets = draw(st.lists(st.sampled_from(["VTA-DA", "PPT-ACh", None]), max_size=2))
@@ -275,17 +292,28 @@ def cohorts(draw):
             performed(eid, fraction_correct=fraction) for fraction in draw(st.sampled_from([[], [0.5], [0.9]]))
         ]
         labels += [label(eid, fiber, draw(st.sampled_from(["keep", "reject"]))) for fiber in range(len(targets))]
+        corrections += [
+            corrected(eid, fiber, *draw(st.sampled_from([("robust",), ("no_reference",), ("robust", "failed")])))
+            for fiber in range(len(targets))
+        ]
     selection = replace(
         Selection(),
+        primary=draw(st.sampled_from([None, "robust"])),
         minimum_session_length_s=draw(st.sampled_from([None, 100.0])),
         duplicates=draw(st.sampled_from(["resolved", "kept", "reference"])),
     )
     return Tables(
-        *sessions, errors=errors, statuses=statuses or None, performance=performance, labels=labels
+        *sessions,
+        errors=errors,
+        statuses=statuses or None,
+        performance=performance,
+        labels=labels,
+        corrections=corrections,
     ), selection
 
 
-FIELDS = {"processed": "required_outputs", "labels": "excluded_labels"}
+FIELDS = {"processed": "required_outputs", "labels": "excluded_labels", "correction": "primary"}
+COMES_WITH = {"labels": ["targets"], "correction": ["targets", "labels"]}
 NEUTRAL = replace(SOUND, required_outputs=(), blockers=(), excluded_labels=())
 
 
@@ -293,10 +321,14 @@ def removed_by(tables, selection, name):
     """Sessions that a selection removes which has only this filter, and what comes with it."""
     field = FIELDS.get(name, name)
     only = replace(NEUTRAL, **({field: getattr(selection, field)} if hasattr(selection, field) else {}))
-    if name == "labels":
-        # which labels count depends on the targets
+    if name in {"labels", "correction"}:
+        # which fibres count depends on the targets, and on those that are left out already
         only = replace(only, targets=selection.targets)
-    kept = select(tables.sessions, tables.errors, only, tables.performance, tables.statuses, tables.labels)
+    if name == "correction":
+        only = replace(only, excluded_labels=selection.excluded_labels)
+    kept = select(
+        tables.sessions, tables.errors, only, tables.performance, tables.statuses, tables.labels, tables.corrections
+    )
     return set(tables.sessions["eid"]) - set(kept.sessions["eid"])
 
 
@@ -314,7 +346,7 @@ def test_the_first_filter_that_fails_in_the_account_is_the_one_that_removes_the_
     assert pd.Series(first, dtype=object).value_counts().to_dict() == removed[removed > 0].to_dict()
     for name in removed.index.drop("duplicates", errors="ignore"):
         # lists of unequal length are removed whatever filter is on
-        together = [name, "lists_parallel", *(["targets"] if name == "labels" else [])]
+        together = [name, "lists_parallel", *COMES_WITH.get(name, [])]
         expected = set(failed.loc[failed["filter"].isin(together), "eid"])
         assert expected == removed_by(tables, selection, name), name
     assert len(verdicts) == len(tables.sessions) * len(removed)
@@ -359,7 +391,7 @@ def root(tmp_path_factory):
     add_label(created.path, B, 0, "keep", author="ben", note="first look")
     add_label(created.path, B, 0, "reject", author="ana", note=HOSTILE)
     tables.labels = read_labels(created.path).rows
-    chosen = tables.account(Selection.of(created.parameters.selection)).chosen
+    chosen = tables.account(Selection.of(created.parameters.selection, created.parameters.corrections.primary)).chosen
     stored = {
         SESSIONS: tables.sessions,
         ERRORS: tables.errors,

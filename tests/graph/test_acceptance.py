@@ -217,6 +217,7 @@ def test_what_analyses_use(demo):
         "processed": 21,
         "blockers": 2,  # incomplete events, and doubtful blocks without plan
         "labels": 0,
+        "correction": 0,  # the two without usable signal have no responses either
         "targets": 1,  # the unknown subject's
         "minimum_performance": 0,
         "required_contrasts": 1,  # early training

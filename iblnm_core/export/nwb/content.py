@@ -15,6 +15,7 @@ from iblnm_core.session.fingerprint import InputFile, Provenance
 from iblnm_core.session.preprocessing import PreprocessedSignal
 from iblnm_core.session.verdicts import Verdict, error_rows
 from iblnm_core.session.wheel import WheelVelocity
+from iblnm_core.storage.session_file import Part
 
 Array = NDArray[np.float64]
 
@@ -154,6 +155,8 @@ class SessionContent:
         Outputs of the session that an error stopped, and the class of that error.
     rig : Rig
         What a person says of the rig.
+    corrections : mapping of int to Part
+        Stored corrections by fibre index, see `session.corrections_layout`.
     """
 
     row: Mapping[str, Any]
@@ -170,6 +173,7 @@ class SessionContent:
     notes: Sequence[str] = ()
     lost: Mapping[str, str | None] = field(default_factory=dict)
     rig: Rig = field(default_factory=Rig)
+    corrections: Mapping[int, Part] = field(default_factory=dict)
 
     @property
     def blocked_by(self) -> tuple[str, ...]:

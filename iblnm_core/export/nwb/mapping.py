@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-EXPORT_VERSION = "2"
+EXPORT_VERSION = "3"
 """Raised whenever equal input gives another file."""
 
 

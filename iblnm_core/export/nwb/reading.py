@@ -17,6 +17,7 @@ from iblnm_core.parameters import Parameters
 from iblnm_core.root import Root
 from iblnm_core.schemas import FIBERS
 from iblnm_core.session import layout, ledger
+from iblnm_core.session.corrections_layout import correction_parts
 from iblnm_core.session.fingerprint import BY_HAND, InputFile, Provenance, code_version, parameters_digest
 from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.outputs import DATASET_KINDS
@@ -25,7 +26,7 @@ from iblnm_core.session.wheel import wheel_velocity
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import read_table
 
-OUTPUTS_USED = ("session_metadata", "trials", "photometry_qc", "preprocessed_signal", "wheel_velocity")
+OUTPUTS_USED = ("session_metadata", "trials", "photometry_qc", "corrections", "preprocessed_signal", "wheel_velocity")
 """Outputs of the session step that a file is made of."""
 
 _READ_AGAIN: Mapping[str, str] = {
@@ -108,6 +109,7 @@ def _content(root: Root, task: SessionTask, inputs: SessionInputs, file: Session
         notes=notes,
         lost=lost_outputs(everything),
         rig=_rig(root, row),
+        corrections={int(part.attributes["fiber_idx"]): part for part in correction_parts(file).values()},
     )
 
 

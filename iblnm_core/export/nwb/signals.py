@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from iblnm_core.corrections.recipes import recipe
 from iblnm_core.export.nwb import mapping
 from iblnm_core.export.nwb.arrays import column, stored_array
 from iblnm_core.export.nwb.content import Array, RawBand, RawPhotometry, SessionContent
+from iblnm_core.export.nwb.corrected import corrected_series
 from iblnm_core.export.nwb.devices import Devices, add_devices, band_label
 from iblnm_core.export.nwb.libraries import nwb_libraries
 from iblnm_core.export.nwb.texts import Texts, object_name
 from iblnm_core.schemas import QC_PHOTOMETRY
-from iblnm_core.session.preprocessing import PreprocessedSignal
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,12 @@ def add_signals(file: Any, content: SessionContent, texts: Texts) -> None:
         for place, band in enumerate(content.raw.bands):
             file.add_acquisition(_raw_series(content.raw, band, _region(table, rows, place), texts))
         _add_invalid_times(file, content.raw.unsynchronised)
-        if content.corrected:
-            _add_corrected(file, content, content.raw, table, rows)
+        names = [band.name for band in content.raw.bands]
+        signal_band = content.parameters.photometry.signal_band
+        if signal_band in names:
+            region = partial(_region, table, rows, names.index(signal_band))
+            for series in corrected_series(content, content.raw, region, texts):
+                _ophys(file).add(series)
     if len(content.quality):
         _ophys(file).add(_quality_table(content, texts))
 
@@ -156,50 +160,6 @@ def _ophys(file: Any) -> Any:
     if "ophys" not in file.processing:
         file.create_processing_module("ophys", "Corrected photometry signals and the quality of the recording.")
     return file.processing["ophys"]
-
-
-def _add_corrected(
-    file: Any, content: SessionContent, raw: RawPhotometry, table: Any, rows: Sequence[TableRow]
-) -> None:
-    """Add the corrected signal twice: z-scored as stored, and as relative change."""
-    place_of = {fiber.fiber_idx: place for place, fiber in enumerate(raw.fibers)}
-    order = sorted(content.corrected)
-    signals = [content.corrected[index] for index in order]
-    times = signals[0].times
-    # all fibres are seen by one camera, so that their grids are one
-    assert all(np.array_equal(signal.times, times) for signal in signals)
-    band = [band.name for band in raw.bands].index(content.parameters.photometry.signal_band)
-    kinds = {
-        "ZScore": ("z-score", "z-scored over the session", [signal.values for signal in signals]),
-        "DfOverF": (
-            "dF/F",
-            "as relative change: z-score x standard deviation + mean",
-            [signal.values * signal.standard_deviation + signal.mean for signal in signals],
-        ),
-    }
-    for name, (unit, words, values) in kinds.items():
-        series = nwb_libraries().fiber.FiberPhotometryResponseSeries(
-            name=name,
-            description=f"{_correction(content, signals)}; {words}.",
-            data=stored_array(np.column_stack(values)),
-            starting_time=float(times[0]),
-            rate=float(signals[0].sampling_rate_hz),
-            unit=unit,
-            fiber_photometry_table_region=_region(table, rows, band, [place_of[index] for index in order]),
-        )
-        _ophys(file).add(series)
-
-
-def _correction(content: SessionContent, signals: Sequence[PreprocessedSignal]) -> str:
-    """Return in words what was done to the signals of all fibres."""
-    p, band = content.parameters.preprocessing, content.parameters.photometry.signal_band
-    gaps = "" if p.longest_bridged_gap_s is None else f" (NaN inside gaps of more than {p.longest_bridged_gap_s:g} s)"
-    names = [signal.correction for signal in signals]
-    used = "; ".join(
-        f"{name} ({names.count(name)} of {len(names)} fibres): {', then '.join(map(repr, recipe(name, p).steps))}"
-        for name in dict.fromkeys(names)
-    )
-    return f"{band} band under a named correction, {used}. Put on a grid of {p.sampling_rate_hz:g} Hz by monotone cubic interpolation{gaps}"
 
 
 def _quality_table(content: SessionContent, texts: Texts) -> Any:
