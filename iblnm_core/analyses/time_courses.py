@@ -33,7 +33,7 @@ _MODELS = {"two_stage": two_stage, "random_intercept": random_intercept}
 _COURSE_COLUMNS = (
     *_GROUP,
     *("method", "coefficient", "time", "estimate", "se", "lower", "upper", "joint_lower", "joint_upper"),
-    *("significant", "n_subjects", "n_sessions", "n_trials", "q", "p_joint", "p_floor", "unit"),
+    *("significant", "n_subjects", "n_sessions", "n_trials", "joint_quantile", "p_joint", "p_floor", "unit"),
 )
 _SUBJECT_COLUMNS = (*_GROUP, "subject", "coefficient", "time", "estimate", "n_sessions", "n_trials", "unit")
 
@@ -174,7 +174,7 @@ def _detail(group: _Group, found: GroupCourses) -> str | None:
 def _course_rows(group: _Group, found: GroupCourses) -> pd.DataFrame:
     n_times = len(found.times)
     entered = group.rows["subject"].isin(found.subjects)
-    over_times = {"q": found.quantile, "p_joint": found.p_joint}
+    over_times = {"joint_quantile": found.quantile, "p_joint": found.p_joint}
     curves = ("estimate", "se", "lower", "upper", "joint_lower", "joint_upper", "significant")
     return pd.DataFrame(
         {

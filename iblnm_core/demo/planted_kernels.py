@@ -16,7 +16,7 @@ from iblnm_core.demo.session import simulate_session
 from iblnm_core.encoding.design import ContinuousRegressor
 from iblnm_core.encoding.model import EncodingModel, fit_encoding_model
 from iblnm_core.encoding.terms import kernel_name
-from iblnm_core.parameters import PRESETS, EncodingParameters
+from iblnm_core.parameters import EncodingParameters
 from iblnm_core.session.trials import trials_from_table
 from iblnm_core.session.wheel import wheel_velocity
 from iblnm_core.vocabulary import split_region

@@ -36,7 +36,7 @@ from iblnm_core.demo.recovery_vectors import VectorsRecovered, recover_vectors, 
 from iblnm_core.demo.session import SimulatedSession, simulate_session
 from iblnm_core.demo.statistic import Statistic
 from iblnm_core.demo.truth import MAGNITUDES, response_magnitudes, session_truth, trial_frame
-from iblnm_core.parameters import PRESETS, Parameters
+from iblnm_core.parameters import Parameters
 from iblnm_core.session.bleaching import fit_bleaching
 from iblnm_core.storage.atomic import write_bytes
 from iblnm_core.workers import results_of

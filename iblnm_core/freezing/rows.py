@@ -16,7 +16,7 @@ SIGNIFICANT = 0.05
 """A p- or q-value on the other side of this is a change of significance."""
 
 P_VALUE = re.compile(
-    r"P>\|[zt]\||Pr\(>F\)|(?:\w+_)?[pq](?:_?value)?(?:_(?:interaction|holm|session|subject|donors|value))?"
+    r"P>\|[zt]\||Pr\(>F\)|(?:\w+_)?[pq](?:_?value)?(?:_(?:interaction|holm|joint|session|subject|donors|value))?"
 )
 """Names of columns that hold p- or q-values."""
 

@@ -68,7 +68,7 @@ TIME_COURSES = result_table(
         Column("n_subjects", "integer", "mice", "mice"),
         Column("n_sessions", "integer", "their sessions", "sessions"),
         Column("n_trials", "integer", "their trials", "trials"),
-        Column("q", "number", "half width of the joint band, in standard errors"),
+        Column("joint_quantile", "number", "half width of the joint band, in standard errors"),
         Column(
             "p_joint",
             "number",

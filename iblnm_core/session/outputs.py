@@ -158,7 +158,7 @@ _OUTPUTS = (
         row_fields=("subject", "brain_region"),
         part=r"photometry/[^/]+/qc",
         steps=("raw_frames", "load", "signal_quality"),
-        code_version="3",
+        code_version="4",
     ),
     SessionOutput(
         "corrections",
@@ -170,6 +170,7 @@ _OUTPUTS = (
         row_fields=("subject", "brain_region"),
         part=r"photometry/[^/]+/corrections",
         steps=("preprocess",),
+        code_version="2",
     ),
     SessionOutput(
         "preprocessed_signal",
@@ -180,7 +181,7 @@ _OUTPUTS = (
         parameters=("photometry", "raw_quality", "preprocessing", "corrections"),
         row_fields=("subject", "brain_region"),
         part=r"photometry/[^/]+/(preprocessed|bands)",
-        code_version="3",
+        code_version="4",
     ),
     SessionOutput(
         "transients",

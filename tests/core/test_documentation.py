@@ -143,7 +143,7 @@ def test_the_graph_in_the_readme_is_the_graph():
     upstream = {("session_index", "sessions"), ("session_index", "sessions_qc")}
     chosen = {
         (source, name)
-        for source in ("sessions", "errors", "performance", "session_status", "labels")
+        for source in ("sessions", "errors", "performance", "session_status", "labels", "corrected")
         for name in ("recordings", "selection")
     }
     assert drawn == made | tables | upstream | chosen | _drawn_analyses(drawing)

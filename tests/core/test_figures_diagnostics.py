@@ -156,7 +156,7 @@ def courses(correction="robust", unit="dff", events=("stimOn", "feedback")):
                 course |= {
                     "significant": np.abs(mean) > 4 * error,
                     "n_subjects": n,
-                    "q": 4.0,
+                    "joint_quantile": 4.0,
                     "p_joint": 0.02,
                     "p_floor": 0.01,
                 }

@@ -10,7 +10,14 @@ from iblnm_core.analyses.dataset_overview import STEPS
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.analyses.running import results_of
 from iblnm_core.demo.simulated_sessions import simulate_session_tables
-from iblnm_core.demo.simulated_tables import OTHER_CHOICES, cell_table, course_sum_table, simulate_tables, trace_table, vector_table
+from iblnm_core.demo.simulated_tables import (
+    OTHER_CHOICES,
+    cell_table,
+    course_sum_table,
+    simulate_tables,
+    trace_table,
+    vector_table,
+)
 from iblnm_core.figures.registry import FAMILIES
 from iblnm_core.figures.theme import DEFAULT
 from iblnm_core.parameters import Parameters
