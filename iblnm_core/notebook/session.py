@@ -9,12 +9,13 @@ import pandas as pd
 import xarray as xr
 
 from iblnm_core.corrections.normalisation import Unit
+from iblnm_core.errors import IncompleteEventTimes
 from iblnm_core.notebook import pictures, stored
 from iblnm_core.notebook.error_log import exception_logger
 from iblnm_core.notebook.loading import ByRegion, LoadedSession
-from iblnm_core.session import photometry_stage, stages
+from iblnm_core.session import photometry_stage, shape_stage, stages
 from iblnm_core.session.blocks import BLOCK_SESSION_TYPES, judge_blocks
-from iblnm_core.session.corrections_layout import corrections_part, trace_of
+from iblnm_core.session.corrections_layout import corrections_part, has_primary, trace_of
 from iblnm_core.session.performance import FITTED_BLOCKS, choices_of, task_performance
 from iblnm_core.session.photometry import check_trials_inside
 from iblnm_core.session.psychometric import fit_psychometrics
@@ -73,9 +74,12 @@ class PhotometrySession(LoadedSession):
         """Raise `BandInversion` or `EarlySamples` when the raw frames have any."""
         self._need("n_band_inversions" in self.qc, "run_raw_qc")
         of_session = self.qc.iloc[0]
-        counts = RawCounts(0, int(of_session["n_early_samples"]), int(of_session["n_band_inversions"]), 0, 0)
+        early, inversions = int(of_session["n_early_samples"]), int(of_session["n_band_inversions"])
+        n_frames = 0 if self._raw_counts is None else self._raw_counts.n_frames
+        counts = RawCounts(n_frames, early, inversions, 0, 0)
+        required = photometry_stage.reference_required(self.parameters)
         with self._judging("raw_signal_quality") as judge:
-            judge.record("raw_signal_quality", check_raw_signal(counts))
+            judge.record("raw_signal_quality", check_raw_signal(counts, reference_required=required))
 
     @exception_logger
     def validate_few_unique_samples(self) -> None:
@@ -184,6 +188,37 @@ class PhotometrySession(LoadedSession):
     def plot_transients(self, region: str) -> "Figure":
         """Draw the transients of one region, in its primary correction: where, which course, how large, how often."""
         return pictures.transients(self, region)
+
+    @exception_logger
+    def response_measures(self, region: str) -> pd.DataFrame:
+        """Return the shape of every response of one region in its primary correction: a row per event and trial.
+
+        Columns: those of the session file's part `measures`, see the data dictionary; sizes are relative change.
+        """
+        _, found = self._dff_responses(region)
+        measured = shape_stage.measure_responses(found, self.parameters)
+        return shape_stage.measure_rows(shape_stage.measures_part(0, found, measured)).drop(columns="fiber_idx")
+
+    @exception_logger
+    def mean_response_measures(self, region: str) -> pd.DataFrame:
+        """Return the shape of the mean responses of one region, with 95 % intervals: a row per event, condition and measure."""
+        group, found = self._dff_responses(region)
+        return shape_stage.mean_measures(found, self._trials(), (self.row["eid"], group), self.parameters)
+
+    @exception_logger
+    def region_pairs(self) -> pd.DataFrame:
+        """Return how the signals of every two fibres go together, in their primary corrections: a row per pair."""
+        self._need(bool(self.corrections), "preprocess")
+        known = {group: part for group, part in self.corrections.items() if has_primary(part)}
+        return shape_stage.pair_rows(known, self._trials(), self.row["eid"], self.parameters)
+
+    def _dff_responses(self, region: str) -> tuple[str, shape_stage.DffResponses]:
+        self._need(bool(self.corrections), "preprocess")
+        part = self.corrections[region]
+        found = shape_stage.dff_responses(part, self._trials(), self.parameters)
+        if found is None:
+            raise IncompleteEventTimes("no event is complete, so that there are no responses")
+        return next(name for name, one in self.corrections.items() if one is part), found
 
     @exception_logger
     def extract_responses(self, events: Sequence[str] | None = None) -> None:

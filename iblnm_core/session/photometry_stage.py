@@ -167,7 +167,7 @@ def count_raw_frames(inputs: SessionInputs, parameters: Parameters, judge: Judge
         return None
     with judge.rule("led_states"):
         check_led_states(counts)
-    judge.record("raw_signal_quality", check_raw_signal(counts, reference_required=_needs_reference(parameters)))
+    judge.record("raw_signal_quality", check_raw_signal(counts, reference_required=reference_required(parameters)))
     return counts
 
 
@@ -193,15 +193,20 @@ def load_recording(inputs: SessionInputs, parameters: Parameters, judge: Judge) 
         wanted = [*SIGNAL_COLUMNS, *roi_columns(names)]
         signal = inputs.table("signal", wanted, dictionary=["name"] if "name" in names else [])
         recording = recording_from_tables(
-            signal, inputs.table("locations"), parameters.photometry, reference_required=_needs_reference(parameters)
+            signal, inputs.table("locations"), parameters.photometry, reference_required=reference_required(parameters)
         )
         if not recording.rois:
             raise CorruptDataset(f"{DATASET_NAMES['locations']}: no ROI; expected one row per fibre")
     return recording
 
 
-def _needs_reference(parameters: Parameters) -> bool:
-    """Whether a dead fibre or an unusable reference band costs a session its signal, as published."""
+def reference_required(parameters: Parameters) -> bool:
+    """Whether a dead fibre or an unusable reference band costs a session its signal, as published.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    """
     return parameters.corrections.primary == "reference"
 
 
@@ -228,7 +233,7 @@ def correct(
     of_signal, of_reference = (band_problems(recording, fibers, name, parameters) for name in bands)
     # of a dead fibre it is enough to say that it is dead
     problems: list[SessionError] = [error for _, error in sorted({**of_reference, **of_signal}.items())]
-    if problems and (_needs_reference(parameters) or not has_clock(recording.bands[bands[0]], parameters)):
+    if problems and (reference_required(parameters) or not has_clock(recording.bands[bands[0]], parameters)):
         judge.record("signal_processable", problems)
         return {}
     known = [event for event in parameters.responses.events if trials is not None and event in trials]

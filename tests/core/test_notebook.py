@@ -24,6 +24,7 @@ from iblnm_core.notebook import (
 )
 from iblnm_core.schemas import ERRORS, PERFORMANCE
 from iblnm_core.session import ledger
+from iblnm_core.session.shape_stage import measure_rows
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import read_table
 
@@ -223,6 +224,20 @@ def test_responses_are_masked_and_baselines_subtracted(session):
     window = (responses["time"] >= -0.1 - 1e-9) & (responses["time"] < -1e-9)
     assert float(np.abs(flat[:, :, window.to_numpy()].mean("time")).max()) < 1e-12
     assert flat.dims == responses.dims
+
+
+def test_the_shape_of_responses_is_that_of_the_session_file(session):
+    session.load_h5()
+    region = next(iter(session.corrections))
+    rows = session.response_measures(region)
+    with SessionFile(session.h5_path, session.eid) as stored:
+        expected = measure_rows(stored.read(f"photometry/{region}/measures")).drop(columns="fiber_idx")
+    pd.testing.assert_frame_equal(rows, expected)
+    means = session.mean_response_measures(region).query("condition == 'all' and measure == 'peak'")
+    assert (means["lower"] <= means["upper"]).all()
+    pairs = session.region_pairs()
+    n = len(session.corrections)
+    assert len(pairs) == n * (n - 1) // 2
 
 
 def test_saving_keeps_what_it_does_not_touch_and_marks_what_it_made(tmp_path, here, one, catalogue):
