@@ -81,7 +81,8 @@ def _output_rows() -> Iterator[Sequence[str]]:
 
 def _part_blocks(part: FilePart) -> Iterator[str]:
     yield f"### `{part.path}`"
-    yield f"Output `{part.output}`. {part.description}"
+    origin = "Made by hand" if part.by_hand else f"Output `{part.output}`"
+    yield f"{origin}. {part.description}"
     if part.datasets:
         rows = [(f"`{e.name}`", e.kind, e.shape, e.unit, e.description) for e in part.datasets]
         yield _markdown_table(("Dataset", "Type", "Shape", "Unit", "Meaning"), rows)

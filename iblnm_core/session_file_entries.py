@@ -51,12 +51,15 @@ class FilePart:
         `REGION` stands for the name of a recording.
     description : str
     datasets, attributes : tuple of Entry
+    by_hand : bool
+        Only there when a person made it.
     """
 
     path: str
     description: str
     datasets: tuple[Entry, ...] = ()
     attributes: tuple[Entry, ...] = ()
+    by_hand: bool = False
 
     @property
     def output(self) -> str | None:

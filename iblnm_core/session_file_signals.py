@@ -207,7 +207,19 @@ def _pairs_part() -> FilePart:
     )
 
 
+_EXCLUSIONS = FilePart(
+    "photometry/REGION/exclusions",
+    "What a person marked in the recording, in files in which one did; no run changes it.",
+    (
+        Entry("start_s", "float64", "of stretches that are left out, session clock", "(x,)", "s"),
+        Entry("end_s", "float64", "their ends", "(x,)", "s"),
+        Entry("steps_s", "float64", "where the level changes for good, session clock", "(y,)", "s"),
+    ),
+    by_hand=True,
+)
+
 SIGNAL_PARTS = (
+    _EXCLUSIONS,
     _corrections_part(),
     _transients_part(),
     _cells_part(),

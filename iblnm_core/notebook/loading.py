@@ -89,6 +89,8 @@ class LoadedSession(PhotometrySessionLoader):  # type: ignore[misc]
         One row per trial.
     photometry : dict of str to DataFrame
         By band (`GCaMP`, `Isosbestic`, and `GCaMP_preprocessed`): time (s, session clock) x brain region.
+    exclusions : dict of str to Exclusions
+        What a person marked, by brain region; see `exclude`.
     corrections : dict of str to Part
         By brain region: every stored correction; `trace` reads them.
     responses : dict of str to DataArray
@@ -122,6 +124,7 @@ class LoadedSession(PhotometrySessionLoader):  # type: ignore[misc]
         self.trials = pd.DataFrame()
         self.photometry: dict[str, pd.DataFrame] = {}
         self.corrections: ByRegion = ByRegion()
+        self.exclusions: ByRegion = ByRegion()
         self.responses: ByRegion = ByRegion()
         self.qc = pd.DataFrame()
         self.wheel_velocity = xr.DataArray(np.empty((0, 0), np.float32), dims=("trial", "time"), name="velocity")

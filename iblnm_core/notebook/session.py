@@ -16,6 +16,7 @@ from iblnm_core.notebook.loading import ByRegion, LoadedSession
 from iblnm_core.session import photometry_stage, shape_stage, stages
 from iblnm_core.session.blocks import BLOCK_SESSION_TYPES, judge_blocks
 from iblnm_core.session.corrections_layout import corrections_part, has_primary, trace_of
+from iblnm_core.session.exclusions import Exclusions
 from iblnm_core.session.performance import FITTED_BLOCKS, choices_of, task_performance
 from iblnm_core.session.photometry import check_trials_inside
 from iblnm_core.session.psychometric import fit_psychometrics
@@ -120,7 +121,9 @@ class PhotometrySession(LoadedSession):
         """
         recording, trials = self._recording(), self.trials if len(self.trials) else None
         with self._judging("signal_processable") as judge:
-            found = photometry_stage.correct(recording, self.stage.fibers, trials, self.parameters, judge)
+            found = photometry_stage.correct(
+                recording, self.stage.fibers, trials, self.parameters, judge, self.exclusions
+            )
         self.stage.keep(found)
         groups = self.groups()
         self.corrections = ByRegion((groups[index], corrections_part(index, one)) for index, one in found.items())
@@ -128,6 +131,42 @@ class PhotometrySession(LoadedSession):
             {groups[index]: signal for index, signal in self.stage.signals.items()}
         )
         self._note_quality()
+
+    def exclude(self, region: str, start_s: float, end_s: float) -> None:
+        """Mark a stretch of one region's recording that no correction but `reference` may use: an artefact that a person sees.
+
+        It counts from the next `preprocess` on, and once it is saved in every run of the pipeline.
+
+        Parameters
+        ----------
+        region : str
+        start_s, end_s : float
+            Session clock.
+
+        Raises
+        ------
+        ConfigurationError
+            When the end is not after the start.
+        """
+        group, marked = self._marked(region)
+        self.exclusions[group] = replace(marked, intervals_s=(*marked.intervals_s, (start_s, end_s)))
+
+    def mark_step(self, region: str, time_s: float) -> None:
+        """Mark where the level of one region's signal changes for good, so that its baseline is split there.
+
+        Parameters
+        ----------
+        region : str
+        time_s : float
+            Session clock.
+        """
+        group, marked = self._marked(region)
+        self.exclusions[group] = replace(marked, steps_s=(*marked.steps_s, time_s))
+
+    def _marked(self, region: str) -> tuple[str, Exclusions]:
+        names = ByRegion((name, name) for name in self.groups().values())
+        group = names[region]
+        return group, self.exclusions.get(group, Exclusions())
 
     @exception_logger
     def trace(self, region: str, correction: str | None = None, unit: Unit = "dff") -> "pd.Series[float]":

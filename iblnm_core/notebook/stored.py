@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from iblnm_core.session import corrections_layout, layout, ledger
+from iblnm_core.session import corrections_layout, exclusions, layout, ledger
 from iblnm_core.session.fiber_signals import Fiber
 from iblnm_core.session.fingerprint import BY_HAND, Provenance, library_versions
 from iblnm_core.session.outputs import owner_of_part
@@ -77,6 +77,7 @@ def _load_photometry(session: "LoadedSession", file: SessionFile) -> None:
         session.stage = Photometry(fibers, signals=dict(signals.values()))
     for name, part in corrections_layout.correction_parts(file).items():
         session.corrections[name] = part
+    session.exclusions.update(exclusions.stored_exclusions(file))
     order = session.parameters.responses.events
     for name, responses in layout.read_responses(file).items():
         known = [event for event in order if event in responses.events]
@@ -130,6 +131,8 @@ def _photometry_parts(session: "LoadedSession") -> dict[str, Part]:
             parts[f"photometry/{groups[index]}/preprocessed"] = layout.preprocessed_part(index, now)
     for group, part in session.corrections.items():
         parts[f"photometry/{group}/corrections"] = part
+    for group, marked in session.exclusions.items():
+        parts[f"photometry/{group}/{exclusions.NAME}"] = exclusions.exclusions_part(marked)
     for group, responses in session.responses.items():
         index = index_of.get(group, len(index_of))
         parts[f"photometry/{group}/responses"] = layout.responses_part(index, responses_of(responses))

@@ -27,6 +27,7 @@ from iblnm_core.session import (
     summary_layout,
     transient_stage,
 )
+from iblnm_core.session.exclusions import Exclusions, stored_exclusions
 from iblnm_core.session.inputs import SessionInputs
 from iblnm_core.session.magnitudes import fiber_vector, modelled_trials, own_responses, response_sizes
 from iblnm_core.session.metadata import judge_metadata, judge_paths
@@ -156,7 +157,7 @@ class Computation:
     def _photometry(self, trials: pd.DataFrame | None) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
         regions = tuple(self.row["brain_region"])
         result = photometry_stage.process_photometry(
-            self.inputs, regions, trials, self.parameters, self.judge, self.times
+            self.inputs, regions, trials, self.parameters, self.judge, self.times, self._stored_exclusions()
         )
         # a session without regions in its row still has those of its signal
         by_index = {fiber.fiber_idx: fiber.region for fiber in result.fibers} or dict(enumerate(regions))
@@ -181,6 +182,14 @@ class Computation:
                 "duration_s": round(seconds, 3),
             }
         return {index: (groups[index], signal.times, signal.values) for index, signal in result.signals.items()}
+
+    def _stored_exclusions(self) -> Mapping[str, Exclusions]:
+        """Return what a person marked: it is in no input, and stays in the session file whatever is made anew."""
+        try:
+            with SessionFile(self.path, self.row["eid"]) as file:
+                return stored_exclusions(file)
+        except FileNotFoundError:
+            return {}
 
     def _from_corrections(self, due: frozenset[str], trials: pd.DataFrame | None) -> None:
         """Make what is found in the corrected signals of every fibre as they are stored."""

@@ -17,6 +17,7 @@ from iblnm_core.corrections.result import Corrected
 from iblnm_core.corrections.traces import Traces, bits_at, prepare
 from iblnm_core.errors import CorrectionError, DarkOffsetImplausible, DegenerateSignal, MissingReference, SessionError
 from iblnm_core.parameters import Parameters, PreprocessingParameters
+from iblnm_core.session.exclusions import Exclusions
 from iblnm_core.session.preprocessing import PreprocessedSignal, check_processable, on_grid, regular_grid
 
 Array = NDArray[np.float64]
@@ -81,6 +82,7 @@ def correct_fiber(
     parameters: Parameters,
     dark_frames: Array | None = None,
     events: Mapping[str, Array] | None = None,
+    exclusions: Exclusions | None = None,
 ) -> FiberCorrections:
     """Compute the corrections of one fibre.
 
@@ -96,16 +98,25 @@ def correct_fiber(
         What the fibre shows while no LED is on, camera units.
     events : mapping of str to ndarray of float64, optional
         Times of the events that are analysed, s, session clock.
+    exclusions : Exclusions, optional
+        What a person marked. The correction `reference` knows nothing of it: it is of all samples, as it is published.
 
     Returns
     -------
     FiberCorrections
     """
+    marked = exclusions or Exclusions()
     preprocessing, by_position = parameters.preprocessing, parameters.photometry.band_pairing == "position"
     dark = tuple(_dark(band, parameters.corrections, dark_frames) for band in (signal, reference))
     plain = _unmasked(signal, reference, dark[0].value, dark[1].value, by_position=by_position)
     paired = None if reference is None else (signal[0] if by_position else reference[0], reference[1])
-    masked = prepare(*signal, *(paired or (None, None)), dark=(dark[0], dark[1]))
+    masked = prepare(
+        *signal,
+        *(paired or (None, None)),
+        dark=(dark[0], dark[1]),
+        manual=marked.intervals_s,
+        steps_s=marked.steps_s,
+    )
 
     def computed(name: str) -> Corrected:
         # `reference` is of all samples, whatever they are, as it is published

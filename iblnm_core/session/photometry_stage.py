@@ -21,6 +21,7 @@ from iblnm_core.rules import RULES
 from iblnm_core.schemas import QC_PHOTOMETRY
 from iblnm_core.session.bleaching import BleachingFit, fit_bleaching
 from iblnm_core.session.correcting import FiberCorrections, correct_fiber, correction_errors
+from iblnm_core.session.exclusions import Exclusions
 from iblnm_core.session.fiber_signals import (
     Fiber,
     band_problems,
@@ -84,6 +85,7 @@ def process_photometry(
     parameters: Parameters,
     judge: Judge,
     times: StepTimes,
+    exclusions: Mapping[str, Exclusions] | None = None,
 ) -> Photometry:
     """Load, judge and preprocess the photometry of a session.
 
@@ -96,6 +98,8 @@ def process_photometry(
         Without trials the raw frames are still judged.
     parameters, judge, times
         Decisions; who gets the verdicts; and where to note the seconds per step.
+    exclusions : mapping of str to Exclusions, optional
+        What a person marked, by name of the fibre.
     """
     result = Photometry()
     with times.step("raw_frames"):
@@ -114,7 +118,7 @@ def process_photometry(
             measure(result, result.recording, parameters, judge)
     if result.recording is not None and "corrections" not in judge.stopped:
         with times.step("preprocess"):
-            result.keep(correct(result.recording, result.fibers, trials, parameters, judge))
+            result.keep(correct(result.recording, result.fibers, trials, parameters, judge, exclusions))
     result.quality = quality_rows(result, counts, regions, recording, parameters, judge)
     return result
 
@@ -211,7 +215,12 @@ def reference_required(parameters: Parameters) -> bool:
 
 
 def correct(
-    recording: Recording, fibers: Sequence[Fiber], trials: pd.DataFrame | None, parameters: Parameters, judge: Judge
+    recording: Recording,
+    fibers: Sequence[Fiber],
+    trials: pd.DataFrame | None,
+    parameters: Parameters,
+    judge: Judge,
+    exclusions: Mapping[str, Exclusions] | None = None,
 ) -> dict[int, FiberCorrections]:
     """Return the corrections of every fibre by its index; none at all when the bands are no signals.
 
@@ -228,6 +237,8 @@ def correct(
     parameters : Parameters
     judge : Judge
         Gets the verdicts.
+    exclusions : mapping of str to Exclusions, optional
+        What a person marked, by name of the fibre.
     """
     bands = parameters.photometry.signal_band, parameters.photometry.reference_band
     of_signal, of_reference = (band_problems(recording, fibers, name, parameters) for name in bands)
@@ -238,13 +249,16 @@ def correct(
         return {}
     known = [event for event in parameters.responses.events if trials is not None and event in trials]
     events = {} if trials is None else {event: trials[event].to_numpy(np.float64) for event in known}
+    names, marked = fiber_names(fibers), exclusions or {}
     corrected: dict[int, FiberCorrections] = {}
     for fiber in fibers:
         signal, reference = (band_samples(recording, name, fiber) for name in bands)
         assert signal is not None
         dark = recording.dark[:, fiber.column] if recording.dark.size else None
         usable = None if fiber.fiber_idx in of_reference else reference
-        corrected[fiber.fiber_idx] = correct_fiber(signal, usable, parameters, dark, events)
+        corrected[fiber.fiber_idx] = correct_fiber(
+            signal, usable, parameters, dark, events, marked.get(names[fiber.fiber_idx])
+        )
     living = {index: found for index, found in corrected.items() if index not in of_signal}
     dead = [
         DegenerateSignal(f"{error.message}; the fibre is left out", measured=error.measured, threshold=error.threshold)
