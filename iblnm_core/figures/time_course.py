@@ -47,7 +47,8 @@ def draw_time_courses(tables: Tables, parameters: Parameters, theme: Theme) -> I
     theme : Theme
     """
     courses, subjects, outcomes = (tables[name] for name in TIME_COURSES.reads)
-    judged = _judged(outcomes)
+    # an outcome without target says that there is nothing at all
+    judged = _judged(outcomes[outcomes["target_NM"].fillna("") != ""])
     known = pd.concat(
         [courses[["event", "correction"]], subjects[["event", "correction"]], judged[["event", "correction"]]]
     )
@@ -55,7 +56,7 @@ def draw_time_courses(tables: Tables, parameters: Parameters, theme: Theme) -> I
         yield nothing_drawn("time_courses", "Time courses over mice", "no selected recording has responses", courses)
         return
     for event in events_in_order(known["event"]):
-        for correction in sorted(set(known["correction"])):
+        for correction in sorted(set(known.loc[known["event"] == event, "correction"])):
             own = {
                 name: rows[(rows["event"] == event) & (rows["correction"] == correction)]
                 for name, rows in (("courses", courses), ("subjects", subjects), ("outcomes", judged))

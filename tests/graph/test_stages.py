@@ -14,7 +14,7 @@ from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.cohort.status import Catalogue
 from iblnm_core.root import create_root
 from iblnm_core.schemas import STAGE_LOGS
-from iblnm_core.session.outputs import COMPUTED, OUTPUTS, STAGES
+from iblnm_core.session.outputs import COMPUTED, ON_REQUEST, OUTPUTS, STAGES
 
 pytestmark = pytest.mark.graph
 
@@ -69,7 +69,7 @@ def test_every_output_belongs_to_a_stage():
 
 def test_stages_one_after_the_other_make_what_belongs_to_each(world):
     assert world.iblnm("run", "--only", "query_database").returncode == 0
-    never = {**dict.fromkeys(COMPUTED, "never run"), "encoding_model": "on request"}
+    never = {**dict.fromkeys(COMPUTED, "never run"), **dict.fromkeys(ON_REQUEST, "on request")}
     assert world.states() == {key: {**never, "session_metadata": "ok"} for key in world.made.eids}
     assert world.iblnm("run", "--only", "photometry").returncode == 0
     # trials are what responses need
@@ -81,7 +81,7 @@ def test_stages_one_after_the_other_make_what_belongs_to_each(world):
     assert rest.returncode == 1
     assert world.no_wheel in rest.stdout
     assert world.no_video not in rest.stdout
-    ok = {**dict.fromkeys(COMPUTED, "ok"), "encoding_model": "on request"}
+    ok = {**dict.fromkeys(COMPUTED, "ok"), **dict.fromkeys(ON_REQUEST, "on request")}
     assert world.states() == {
         world.sound: ok,
         world.no_wheel: {**ok, "wheel_velocity": "failed"},
