@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iblnm_core.corrections.masks import Flags
-from iblnm_core.corrections.robust import NORMAL_MAD, bisquare
+from iblnm_core.corrections.robust import NORMAL_MAD, bisquare, median, row_medians
 from iblnm_core.corrections.steps import Baseline, LowPass, MonotoneBaseline, Polynomial, RobustLowpass
 from iblnm_core.corrections.traces import SHORTEST_BASELINE_S, Traces
 from iblnm_core.errors import DegenerateDenominator, DegenerateSignal, TooShortForBaseline
@@ -206,7 +206,7 @@ def block_places(n_blocks: int, size: int) -> Array:
 def _asymmetric(residual: Array, share: Array, above: float, below: float) -> tuple[Array | None, float]:
     """Return weights that leave positive excursions out, None for a perfect fit; and the robust SD of what lies below."""
     under = (residual < 0) & (share > 0.5)
-    spread = float(np.median(-residual[under])) / NORMAL_MAD if under.any() else 0.0
+    spread = median(-residual[under]) / NORMAL_MAD if under.any() else 0.0
     if spread == 0:
         return None, 0.0
     u = residual / np.where(residual > 0, above * spread, below * spread)
@@ -283,7 +283,7 @@ def monotone(values: Array, usable: Flags, rate_hz: float, step: MonotoneBaselin
     times, medians, share = _block_medians(values, usable, rate_hz, step.block_s)
     used = share >= _LEAST_BLOCK_SHARE
     duration = np.count_nonzero(used) * step.block_s
-    level = float(np.median(medians[used]))
+    level = median(medians[used])
     taus = np.geomspace(step.shortest_tau_s, step.longest_tau_recordings * duration, step.n_time_constants)
     known = (taus >= step.rebound_shortest_tau_s) & (taus <= duration)
     rising = taus[known][::2] if step.rebound else np.empty(0)
@@ -315,9 +315,9 @@ def _block_medians(values: Array, usable: Flags, rate_hz: float, block_s: float)
     shape = (n, size)
     blocks, good = values[: n * size].reshape(shape), usable[: n * size].reshape(shape)
     share = good.mean(axis=1)
-    medians = np.median(blocks, axis=1)
+    medians = row_medians(blocks)
     for block in np.flatnonzero((share < 1) & (share > 0)):
-        medians[block] = np.median(blocks[block][good[block]])
+        medians[block] = median(blocks[block][good[block]])
     return (block_places(n, size) + 0.5) / rate_hz, medians, share
 
 

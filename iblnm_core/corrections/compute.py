@@ -11,6 +11,7 @@ from iblnm_core.corrections.control_fit import fit_control
 from iblnm_core.corrections.motion import Motion, fit_motion
 from iblnm_core.corrections.normalisation import centre_and_scale
 from iblnm_core.corrections.result import Corrected, FitRecord, Status
+from iblnm_core.corrections.robust import median
 from iblnm_core.corrections.spectral import predicted_motion
 from iblnm_core.corrections.steps import (
     Baseline,
@@ -193,8 +194,8 @@ def _by_control(traces: Traces, step: ControlFit) -> tuple[Array, FitRecord]:
 def _denominator_ratio(denominator: Array, name: str, step: Baseline | ControlFit) -> float:
     # the preprocessing step divides by whatever is positive
     least = 0.0 if isinstance(step, LowPass) else LEAST_DENOMINATOR
-    median = float(np.median(denominator))
-    ratio = float(denominator.min()) / median if median > 0 else -np.inf
+    usual = median(denominator)
+    ratio = float(denominator.min()) / usual if usual > 0 else -np.inf
     if not ratio > least:
         raise DegenerateDenominator(
             f"what the {name} is divided by falls to {ratio:.2f} of its median; expected above {least:g}"

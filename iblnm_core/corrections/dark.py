@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from iblnm_core.corrections.robust import robust_sd
+from iblnm_core.corrections.robust import median, robust_sd
 
 Array = NDArray[np.float64]
 Source = Literal["measured", "constant", "none", "refused"]
@@ -59,12 +59,12 @@ def dark_offset(values: Array, dark_frames: Array | None = None, constant: float
     known = values[np.isfinite(values)]
     if not known.size:
         return DarkOffset(0.0, "none")
-    level = float(np.median(known))
+    level = median(known)
     frames = np.empty(0) if dark_frames is None else dark_frames[np.isfinite(dark_frames)]
     source: Source = "constant"
     offset = camera_floor(values) if constant is None else constant
     if len(frames) >= _FEWEST_FRAMES and robust_sd(frames) < _LARGEST_SPREAD * level:
-        offset, source = float(np.median(frames)), "measured"
+        offset, source = median(frames), "measured"
     if offset == 0 and source == "constant":
         return DarkOffset(0.0, "none")
     if float(known.min()) - offset <= _LEAST_LEFT * (level - offset):

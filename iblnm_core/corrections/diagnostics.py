@@ -21,12 +21,12 @@ from iblnm_core.corrections.motion import (
     whole_change,
 )
 from iblnm_core.corrections.result import Corrected
-from iblnm_core.corrections.robust import noise_sd, robust_sd
+from iblnm_core.corrections.robust import median, noise_sd, robust_sd
 from iblnm_core.corrections.steps import MonotoneBaseline, MotionFit, RobustLowpass
 from iblnm_core.corrections.traces import Traces, bridged
 from iblnm_core.corrections.transients import transient_peaks
 from iblnm_core.session.preprocessing import fit_isosbestic
-from iblnm_core.session.signal_quality import unique_share
+from iblnm_core.session.signal_quality import percentiles, unique_share
 
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -38,7 +38,7 @@ _AFTER_EVENT_S = 1.5
 _SMOOTH_HZ = 3.0
 _TREND_BLOCK_S = 60.0
 _BASELINE, _MOTION = RobustLowpass(), MotionFit()
-_LEVEL = MonotoneBaseline(rebound=False)
+_EXPONENTIALS, _LEVEL = MonotoneBaseline(), MonotoneBaseline(rebound=False)
 
 
 MEASURES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -133,7 +133,7 @@ def diagnose(
     if traces.reference is not None:
         motion = fit_motion(traces, _BASELINE, _MOTION)
         measures |= _reference_measures(traces, motion) | _bleed(traces, robust, smooth, events)
-        measures["reference_bleaching_share"] = course_of(traces, "reference", MonotoneBaseline()).bleaching_share
+        measures["reference_bleaching_share"] = course_of(traces, "reference", _EXPONENTIALS).bleaching_share
         by_event = {name: _event_reference(traces, times, motion, smooth) for name, times in events.items()}
     of_corrections = {
         name: {"residual_r": residual_r(traces, result), "denominator_ratio": result.fit.denominator_ratio or np.nan}
@@ -160,10 +160,10 @@ def _signal_measures(traces: Traces, smooth: Array) -> dict[str, float]:
     signal = traces.channel("signal")
     noise = noise_sd(np.where(traces.kept, traces.signal, np.nan)) / float(signal[traces.kept].mean())
     good = smooth[traces.kept]
-    high, median = np.percentile(good, (97.5, 50))
-    course = course_of(traces, "signal", MonotoneBaseline())
+    high, middle = percentiles(good, (97.5, 50))
+    course = course_of(traces, "signal", _EXPONENTIALS)
     return {
-        "snr": float((high - median) / noise) if noise > 0 else np.nan,
+        "snr": (high - middle) / noise if noise > 0 else np.nan,
         "bleaching_share": course.bleaching_share,
         "rebound": float(course.rebound),
         "bleaching_tau_s": np.nan if course.tau_s is None else course.tau_s,
@@ -172,15 +172,19 @@ def _signal_measures(traces: Traces, smooth: Array) -> dict[str, float]:
 
 def _trend(traces: Traces, spread: float) -> dict[str, float]:
     """Return by how much the level drifts against decaying exponentials, motion removed."""
-    level = whole_change(traces, "signal", _LEVEL)
+    # where none has a rebound, the fits with and without are one, and made already
+    bands = ("signal",) if traces.reference is None else ("signal", "reference")
+    rebounds = any(course_of(traces, band, _EXPONENTIALS).rebound for band in bands)
+    baseline = _LEVEL if rebounds else _EXPONENTIALS
+    level = whole_change(traces, "signal", baseline)
     if traces.reference is not None:
-        level = level - fit_motion(traces, _LEVEL, MotionFit(fit_highpass_hz=0.01)).subtracted
+        level = level - fit_motion(traces, baseline, MotionFit(fit_highpass_hz=0.01)).subtracted
     size = round(_TREND_BLOCK_S * traces.rate_hz)
     n = len(level) // size
     blocks = np.where(traces.kept, level, np.nan)[: n * size].reshape(n, size)
-    medians = np.array([np.median(row[np.isfinite(row)]) for row in blocks if np.isfinite(row).any()])
+    medians = np.array([median(row[np.isfinite(row)]) for row in blocks if np.isfinite(row).any()])
     sixth = max(1, len(medians) // 6)
-    trend = float(np.median(medians[-sixth:]) - np.median(medians[:sixth])) if len(medians) else np.nan
+    trend = median(medians[-sixth:]) - median(medians[:sixth]) if len(medians) else np.nan
     return {"trend": trend, "trend_ratio": trend / spread if spread > 0 else np.nan}
 
 
@@ -224,20 +228,25 @@ def residual_r(traces: Traces, result: Corrected) -> float:
     return float(np.corrcoef(corrected[good], reference[good])[0, 1])
 
 
-def window_means(trace: Array, places: Places, rate_hz: float, window_s: tuple[float, float]) -> Array:
+def running_sums(trace: Array) -> Array:
+    """Return the sums of a trace up to each sample, that one excluded, and of all of it, (n + 1,)."""
+    return np.concatenate([[0.0], np.cumsum(trace)])
+
+
+def window_means(sums: Array, places: Places, rate_hz: float, window_s: tuple[float, float]) -> Array:
     """Return the mean of a trace over a window around some samples, not a number where it leaves the trace.
 
     Parameters
     ----------
-    trace : ndarray of float64, (n,)
+    sums : ndarray of float64, (n + 1,)
+        See `running_sums`.
     places : ndarray of int, (p,)
     rate_hz : float
     window_s : (float, float)
         Start (included) and end (excluded), rounded to samples.
     """
     first, last = (round(edge * rate_hz) for edge in window_s)
-    inside = (places + first >= 0) & (places + last <= len(trace))
-    sums = np.concatenate([[0.0], np.cumsum(trace)])
+    inside = (places + first >= 0) & (places + last < len(sums))
     means = np.full(len(places), np.nan)
     starts = places[inside]
     means[inside] = (sums[starts + last] - sums[starts + first]) / (last - first)
@@ -253,7 +262,8 @@ def responses(trace: Array, places: Places, rate_hz: float) -> Array:
     places : ndarray of int, (p,)
     rate_hz : float
     """
-    after, before = (window_means(trace, places, rate_hz, window) for window in (RESPONSE_S, BEFORE_S))
+    sums = running_sums(trace)
+    after, before = (window_means(sums, places, rate_hz, window) for window in (RESPONSE_S, BEFORE_S))
     change: Array = after - before
     return change
 
@@ -288,11 +298,14 @@ def _bleed(traces: Traces, robust: Corrected, smooth: Array, events: Mapping[str
         since = np.where(before >= 0, peaks - starts[before] if len(starts) else np.inf, np.inf)
         peaks = peaks[since > _AFTER_EVENT_S * traces.rate_hz]
     reference = smooth_reference(traces, _BASELINE, _SMOOTH_HZ)
-    rises = [trace[peaks] - window_means(trace, peaks, traces.rate_hz, _BEFORE_RISE_S) for trace in (reference, smooth)]
+    rises = [
+        trace[peaks] - window_means(running_sums(trace), peaks, traces.rate_hz, _BEFORE_RISE_S)
+        for trace in (reference, smooth)
+    ]
     good = np.isfinite(rises[0]) & (rises[1] > 0)
     n = int(np.count_nonzero(good))
     if n < 2:
         return {"bleed": np.nan, "bleed_z": np.nan, "bleed_n": float(n)}
     ratios = rises[0][good] / rises[1][good]
-    median, error = float(np.median(ratios)), 1.2533 * robust_sd(ratios) / np.sqrt(n)
-    return {"bleed": median, "bleed_z": median / error if error > 0 else np.nan, "bleed_n": float(n)}
+    middle, error = median(ratios), 1.2533 * robust_sd(ratios) / np.sqrt(n)
+    return {"bleed": middle, "bleed_z": middle / error if error > 0 else np.nan, "bleed_n": float(n)}

@@ -7,7 +7,7 @@ from enum import IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
-from iblnm_core.corrections.robust import robust_sd
+from iblnm_core.corrections.robust import robust_sd, row_medians
 
 Array = NDArray[np.float64]
 Bits = NDArray[np.uint8]
@@ -117,31 +117,49 @@ def filled(values: Array, known: Flags) -> Array:
     """Return values with those that are not known interpolated linearly between those that are."""
     if known.all():
         return values
-    places = np.arange(len(values))
-    return np.interp(places, places[known], values[known])
+    whole, unknown = values.copy(), np.flatnonzero(~known)
+    whole[unknown] = np.interp(unknown, np.flatnonzero(known), values[known])
+    return whole
 
 
 def _flat(values: Array, parameters: MaskParameters) -> Flags:
     flat = np.zeros(len(values), bool)
-    for start, end in runs(np.diff(values) == 0):
-        if end - start + 1 >= parameters.flat_samples:
-            flat[start : end + 1] = True
+    equal = runs(np.diff(values) == 0)
+    for start, end in equal[equal[:, 1] - equal[:, 0] + 1 >= parameters.flat_samples]:
+        flat[start : end + 1] = True
     return flat
 
 
 def _spikes(values: Array, excluded: Flags, parameters: MaskParameters) -> Flags:
-    from scipy.ndimage import median_filter
-
     steps = np.diff(values)
     steps = steps[steps != 0]
     spread = robust_sd(steps) / np.sqrt(2) if len(steps) else 0.0
     if spread == 0:
         return np.zeros(len(values), bool)
-    away = np.abs(values - median_filter(values, parameters.spike_window, mode="nearest"))
-    far: Flags = (away > parameters.spike_sd * spread) & ~excluded
-    for start, end in runs(far):
-        if end - start > parameters.spike_samples:
-            far[start:end] = False
+    far: Flags = _far_from_median(values, parameters.spike_window, parameters.spike_sd * spread) & ~excluded
+    found = runs(far)
+    for start, end in found[found[:, 1] - found[:, 0] > parameters.spike_samples]:
+        far[start:end] = False
+    return far
+
+
+def _far_from_median(values: Array, window: int, limit: float) -> Flags:
+    """Return which samples are further than a limit from the median of an odd window around them."""
+    from numpy.lib.stride_tricks import sliding_window_view
+
+    half = window // 2
+    # the edges are repeated
+    padded = np.pad(values, half, mode="edge")
+    n_close = np.zeros(len(padded), np.uint8)
+    for lag in range(1, half + 1):
+        close = np.abs(padded[lag:] - padded[:-lag]) <= limit
+        n_close[lag:] += close
+        n_close[:-lag] += close
+    # where half of the others are close to a sample, the median is as well
+    doubtful = np.flatnonzero(n_close[half : half + len(values)] < half)
+    far = np.zeros(len(values), bool)
+    medians = row_medians(sliding_window_view(padded, 2 * half + 1)[doubtful])
+    far[doubtful] = np.abs(values[doubtful] - medians) > limit
     return far
 
 
@@ -172,12 +190,13 @@ def level_steps(values: Array, kept: Flags, rate_hz: float, parameters: MaskPara
     n, wide = len(values) // size, round(parameters.step_window_s)
     if not parameters.bits & Bit.LEVEL_STEP or n < 2 * wide or not kept.any():
         return []
-    blocks = np.median(filled(values, kept)[: n * size].reshape(n, size), axis=1)
+    whole = filled(values, kept)
+    blocks = row_medians(whole[: n * size].reshape(n, size))
     contrast = np.minimum(_contrast(blocks, wide, 0), _contrast(blocks, 3, 1))
     found: list[int] = []
     for start, end in runs(contrast > parameters.step_share):
         low, high = max(int(start) - 2, 0) * size, (int(end) + 2) * size
-        step = low + _change_point(filled(values, kept)[low:high])
+        step = low + _change_point(whole[low:high])
         if not found or step - found[-1] >= wide * size:
             found.append(step)
     return found
@@ -187,7 +206,7 @@ def _contrast(blocks: Array, width: int, apart: int) -> Array:
     """Return the relative change between medians before and after every block boundary, 0 where there is no room."""
     from numpy.lib.stride_tricks import sliding_window_view
 
-    medians = np.median(sliding_window_view(blocks, width), axis=1)
+    medians = row_medians(sliding_window_view(blocks, width))
     contrast = np.zeros(len(blocks))
     # boundary b: before are blocks [b - apart - width, b - apart), after are [b + apart, b + apart + width)
     boundaries = np.arange(width + apart, len(blocks) - width - apart + 1)

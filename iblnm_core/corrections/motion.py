@@ -68,8 +68,9 @@ def lowpassed(values: Array, cutoff_hz: float, rate_hz: float, order: int = 2) -
 
     if cutoff_hz >= rate_hz / 2:
         return values
-    filtered: Array = sosfiltfilt(butter(order, cutoff_hz, "low", fs=rate_hz, output="sos"), values)
-    return filtered
+    sections = butter(order, cutoff_hz, "low", fs=rate_hz, output="sos")
+    # the filter library gives a view that runs backwards, which all later steps would pay for
+    return np.ascontiguousarray(sosfiltfilt(sections, values))
 
 
 def whole_change(traces: Traces, channel: str, baseline: Baseline) -> Array:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from iblnm_core.corrections.robust import noise_sd, robust_sd
+from iblnm_core.corrections.robust import median, noise_sd, robust_sd
 from iblnm_core.errors import ConstantSignal
 
 Array = NDArray[np.float64]
@@ -53,7 +53,7 @@ def centre_and_scale(dff: Array, unit: Unit) -> tuple[float, float]:
         if np.ptp(known) == 0:
             scale = 0.0
     else:
-        centre = float(np.median(known))
+        centre = median(known)
         scale = robust_sd(known, centre) if unit == "z_mad" else noise_sd(dff)
     if not scale > 0:
         raise ConstantSignal(f"scale of {unit} is {scale:g}; expected a positive one")

@@ -15,6 +15,35 @@ _MOST_PASSES = 50
 _CLOSE = 1e-6
 
 
+def median(values: Array) -> float:
+    """Return the median of known values; several times faster than the general function, which looks for what is not a number.
+
+    Parameters
+    ----------
+    values : ndarray of float64, (n,)
+        Without such that are not a number. The median of no values is not a number.
+    """
+    if not len(values):
+        return np.nan
+    half = len(values) // 2
+    ordered = np.partition(values, half)
+    upper = float(ordered[half])
+    return upper if len(values) % 2 else (float(ordered[:half].max()) + upper) / 2
+
+
+def row_medians(rows: Array) -> Array:
+    """Return the medians of rows of known values.
+
+    Parameters
+    ----------
+    rows : ndarray of float64, (r, n)
+    """
+    half = rows.shape[1] // 2
+    ordered = np.sort(rows, axis=1)
+    upper: Array = ordered[:, half]
+    return upper if rows.shape[1] % 2 else (ordered[:, half - 1] + upper) / 2
+
+
 def robust_sd(values: Array, centre: float | None = None) -> float:
     """Return the standard deviation of a normal variable with the same median absolute deviation.
 
@@ -24,8 +53,8 @@ def robust_sd(values: Array, centre: float | None = None) -> float:
     centre : float, optional
         By default their median.
     """
-    about = np.median(values) if centre is None else centre
-    return float(np.median(np.abs(values - about))) / NORMAL_MAD
+    about = median(values) if centre is None else centre
+    return median(np.abs(values - about)) / NORMAL_MAD
 
 
 def noise_sd(values: Array) -> float:
@@ -100,7 +129,7 @@ def robust_regression(columns: Array, target: Array, norm: Norm = "bisquare", c:
     weights: Array = np.ones(len(target))
     start = found = _weighted(design, target, weights)
     residual = target - found @ design
-    scale = float(np.median(np.abs(residual))) / NORMAL_MAD
+    scale = median(np.abs(residual)) / NORMAL_MAD
     passes = 0
     while norm != "ols" and scale > 0 and passes < _MOST_PASSES:
         u = residual / (c * scale)
@@ -111,7 +140,7 @@ def robust_regression(columns: Array, target: Array, norm: Norm = "bisquare", c:
         passes += 1
         if change < _CLOSE * scale:
             break
-        scale = float(np.median(np.abs(residual))) / NORMAL_MAD
+        scale = median(np.abs(residual)) / NORMAL_MAD
     return RobustFit(_uncentred(found, centres), weights, scale, passes, _uncentred(start, centres))
 
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from iblnm_core.corrections.baselines import block_means, block_places
 from iblnm_core.corrections.motion import fit_motion, lowpassed, whole_blocks, whole_change
-from iblnm_core.corrections.robust import NORMAL_MAD
+from iblnm_core.corrections.robust import NORMAL_MAD, median
 from iblnm_core.corrections.steps import Baseline, MotionFit, SpectralGain
 from iblnm_core.corrections.traces import Traces
 
@@ -40,7 +40,7 @@ def predicted_motion(traces: Traces, baseline: Baseline, step: SpectralGain) -> 
     line = fit_motion(traces, baseline, MotionFit())
     good = whole_blocks(traces.kept, size)
     left = lowpassed(signal - line.slope * reference, 1.0, rate)
-    spread = float(np.median(np.abs(left[good]))) / NORMAL_MAD
+    spread = median(np.abs(left[good])) / NORMAL_MAD
     outlying = ~good | (np.abs(left) > step.outlier * spread)
     steady = np.where(outlying, line.slope * reference, signal)
     response = _impulse_response(steady, reference, rate, step)

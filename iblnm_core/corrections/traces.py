@@ -21,6 +21,7 @@ from iblnm_core.corrections.masks import (
     mask_of_band,
     runs,
 )
+from iblnm_core.corrections.robust import median
 from iblnm_core.errors import AllSamplesMasked, MissingReference, TooShortForBaseline
 
 Array = NDArray[np.float64]
@@ -67,7 +68,7 @@ class Traces:
     @cached_property
     def rate_hz(self) -> float:
         """Return the inverse of the median interval."""
-        return float(1 / np.median(np.diff(self.times)))
+        return 1 / median(np.diff(self.times))
 
     @cached_property
     def kept(self) -> Flags:
@@ -156,8 +157,10 @@ def _without_gaps(times: Array, longest_interval: float) -> tuple[Array, NDArray
     if len(times) < 2:
         return times, np.arange(len(times))
     intervals = np.diff(times)
-    usual = float(np.median(intervals))
+    usual = median(intervals)
     wide = intervals > longest_interval * usual
+    if not wide.any():
+        return times, np.arange(len(times))
     missing = np.where(wide, np.maximum(np.round(intervals / usual).astype(np.intp) - 1, 1), 0)
     places = np.arange(len(times)) + np.concatenate([[0], np.cumsum(missing)])
     grid = np.arange(places[-1] + 1)
@@ -217,7 +220,7 @@ def prepare(
             mask |= bits_at(times, other_times, other_mask)
     if len(times) < 2:
         return Traces(times, values, paired, mask)
-    rate = float(1 / np.median(np.diff(times)))
+    rate = 1 / median(np.diff(times))
     kept = mask == 0
     steps = set(level_steps(values, kept, rate, parameters)) | set(np.searchsorted(times, steps_s).tolist())
     steps_at = tuple(sorted(step for step in steps if 0 < step < len(times)))
@@ -229,8 +232,9 @@ def prepare(
 
 def bits_at(times: Array, other_times: Array, other_mask: Bits) -> Bits:
     """Return the mask of another band at some times: that of both samples an interpolated value is made of."""
-    after = np.clip(np.searchsorted(other_times, times), 0, len(other_times) - 1)
-    # a sample at the very time of one of the other band is made of that one alone
-    before = np.where(other_times[after] == times, after, np.maximum(after - 1, 0))
+    n = len(other_times)
+    # a sample at the very time of one of the other band is made of that one alone; one after the last, of the last two
+    places = np.interp(times, other_times, np.arange(n), right=n - 1.5)
+    before, after = np.floor(places).astype(np.intp), np.ceil(places).astype(np.intp)
     bits: Bits = other_mask[before] | other_mask[after]
     return bits

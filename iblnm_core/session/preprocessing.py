@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from iblnm_core.corrections.robust import median
 from iblnm_core.errors import DegenerateSignal
 from iblnm_core.parameters import PreprocessingParameters
 
@@ -73,20 +74,56 @@ def on_grid(grid: Array, times: Array, values: Array, longest_bridged_s: float |
     ndarray of float64, (m,)
         Not a number before the first sample and after the last.
     """
-    from scipy.interpolate import PchipInterpolator
-
-    interpolated: Array = PchipInterpolator(times, values, extrapolate=False)(grid)
+    widths = np.diff(times)
+    rises = np.diff(values) / widths
+    slopes = _monotone_slopes(widths, rises)
+    # the cubic of each interval, in powers of the time since its start
+    excess = (slopes[:-1] + slopes[1:] - 2 * rises) / widths
+    quadratic, cubic = (rises - slopes[:-1]) / widths - excess, excess / widths
+    # several times faster than a search; where rounding takes the neighbour, its cubic has the same value there
+    interval = np.minimum(np.interp(grid, times, np.arange(len(times))).astype(np.intp), len(widths) - 1)
+    since = grid - times[interval]
+    interpolated: Array = values[interval] + since * (
+        slopes[interval] + since * (quadratic[interval] + since * cubic[interval])
+    )
+    interpolated[(grid < times[0]) | (grid > times[-1])] = np.nan
     if longest_bridged_s is not None:
         interpolated[_inside_gaps(grid, times, longest_bridged_s)] = np.nan
     return interpolated
 
 
+def _monotone_slopes(widths: Array, rises: Array) -> Array:
+    """Return the derivatives at the samples by Fritsch and Butland: 0 at extremes, else weighted harmonic means."""
+    if len(rises) == 1:
+        return np.repeat(rises, 2)
+    before, after = 2 * widths[1:] + widths[:-1], widths[1:] + 2 * widths[:-1]
+    slopes = np.zeros(len(rises) + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = (before + after) / (before / rises[:-1] + after / rises[1:])
+    slopes[1:-1] = np.where(rises[:-1] * rises[1:] > 0, means, 0.0)
+    slopes[0] = _edge_slope(*widths[:2], *rises[:2])
+    slopes[-1] = _edge_slope(*widths[:-3:-1], *rises[:-3:-1])
+    return slopes
+
+
+def _edge_slope(width: float, next_width: float, rise: float, next_rise: float) -> float:
+    """Return the derivative at an edge: three-point formula, kept from overshooting."""
+    slope = ((2 * width + next_width) * rise - width * next_rise) / (width + next_width)
+    if np.sign(slope) != np.sign(rise):
+        return 0.0
+    if np.sign(rise) != np.sign(next_rise) and abs(slope) > 3 * abs(rise):
+        return 3 * rise
+    return slope
+
+
 def _inside_gaps(grid: Array, times: Array, longest_bridged_s: float) -> NDArray[np.bool_]:
     """Return which points of a grid lie strictly between two samples that are too far apart."""
     wide = np.flatnonzero(np.diff(times) > longest_bridged_s)
+    firsts = np.searchsorted(grid, times[wide], side="right")
+    lasts = np.searchsorted(grid, times[wide + 1], side="left")
     inside = np.zeros(len(grid), bool)
-    for before, after in zip(times[wide], times[wide + 1], strict=True):
-        inside |= (grid > before) & (grid < after)
+    for first, last in zip(firsts, lasts, strict=True):
+        inside[first:last] = True
     return inside
 
 
@@ -174,7 +211,7 @@ def slow_course(times: Array, values: Array, parameters: PreprocessingParameters
     """
     from scipy.signal import butter, sosfiltfilt
 
-    rate = 1 / np.median(np.diff(times))
+    rate = 1 / median(np.diff(times))
     sections = butter(parameters.bleaching_filter_order, parameters.bleaching_cutoff_hz, "low", fs=rate, output="sos")
     padding = None
     if parameters.bleaching_padding_s is not None:

@@ -1,17 +1,15 @@
 """Sizes of responses under other corrections and baselines than the root's own, summed over trials that models cannot tell apart."""
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
 from iblnm_core.analyses.trial_cells import TrialCells
-from iblnm_core.parameters import MagnitudeParameters, Parameters
+from iblnm_core.parameters import Parameters
 from iblnm_core.session.corrections_layout import correction_names, trace_of
-from iblnm_core.session.magnitudes import response_sizes
 from iblnm_core.session.regressors import trial_regressors
-from iblnm_core.session.responses import Responses, magnitudes, mask_after_next_event
+from iblnm_core.session.responses import Responses, magnitudes, mask_after_next_event, subtract_baseline
 from iblnm_core.session.stages import make_responses
 from iblnm_core.storage.session_file import Part
 
@@ -76,29 +74,21 @@ def _variants(part: Part, trials: pd.DataFrame, parameters: Parameters) -> Itera
         trace = trace_of(part, name, "z")
         signal = trace.index.to_numpy(), trace.to_numpy()
         for responses in make_responses({0: signal}, trials, parameters).values():
+            masked = mask_after_next_event(responses, trials, order)
             if name != primary:
-                yield name, baseline_name(own), _sizes(responses, trials, order, own, parameters.magnitudes)
+                yield name, baseline_name(own), _sizes(masked, own, parameters.magnitudes.early_window_s)
                 continue
             for window in BASELINES:
                 if window != own:
                     # a fibre without reference band counts among those of the root's own correction, as it does elsewhere
                     called = parameters.corrections.primary
-                    yield called, baseline_name(window), _sizes(responses, trials, order, window, parameters.magnitudes)
+                    yield called, baseline_name(window), _sizes(masked, window, parameters.magnitudes.early_window_s)
 
 
-def _sizes(
-    responses: Responses,
-    trials: pd.DataFrame,
-    order: Sequence[str],
-    baseline: Window | None,
-    parameters: MagnitudeParameters,
-) -> pd.DataFrame:
-    """Return sizes as rows, with the columns of the table `responses` that models take."""
-    if baseline is None:
-        early = magnitudes(mask_after_next_event(responses, trials, order), parameters.early_window_s)
-    else:
-        varied = dataclasses.replace(parameters, baseline_window_s=baseline)
-        early = response_sizes(responses, trials, order, varied).early
+def _sizes(responses: Responses, baseline: Window | None, early_window_s: Window) -> pd.DataFrame:
+    """Return sizes of masked responses as rows, with the columns of the table `responses` that models take."""
+    own = responses if baseline is None else subtract_baseline(responses, baseline)
+    early = magnitudes(own, early_window_s)
     n = len(responses.trials)
     return pd.DataFrame(
         {

@@ -17,14 +17,23 @@ _FEWEST_SAMPLES = 3
 
 def unique_share(values: Array) -> float:
     """Return the share of distinct values among some samples."""
-    return (1 + np.count_nonzero(np.diff(np.sort(values)))) / len(values)
+    ordered = np.sort(values)
+    return (1 + np.count_nonzero(ordered[1:] != ordered[:-1])) / len(values)
 
 
-def _percentiles(values: Array, wanted: Sequence[float]) -> list[float]:
-    """Return percentiles, interpolated linearly; several times faster than the general function for few samples."""
+def percentiles(values: Array, wanted: Sequence[float]) -> list[float]:
+    """Return percentiles, interpolated linearly; to sort is several times faster than the general function.
+
+    Parameters
+    ----------
+    values : ndarray of float64, (n,)
+        Without such that are not a number.
+    wanted : sequence of float
+        0 to 100.
+    """
+    ordered = np.sort(values)
     places = [q / 100 * (len(values) - 1) for q in wanted]
     pairs = [(int(place), min(int(place) + 1, len(values) - 1)) for place in places]
-    ordered = np.partition(values, sorted({index for pair in pairs for index in pair}))
     return [
         float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
         for place, (below, above) in zip(places, pairs, strict=True)
@@ -79,13 +88,13 @@ def metrics(values: Array) -> dict[str, float]:
         By the names of `METRICS`. Percentile metrics of a constant signal are not a number; an asymmetry over a
         quarter without width is infinite.
     """
-    lower, median, upper, high = _percentiles(values, (25, 50, 75, 95))
+    lower, median, upper, high = percentiles(values, (25, 50, 75, 95))
     spread = float(values.std())
     varies = np.ptp(values) > 0 and spread > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         asymmetry = np.divide(abs(upper - median), abs(median - lower)) if varies else np.nan
     return {
-        "median_absolute_deviance": _percentiles(np.abs(values - median), (50,))[0],
+        "median_absolute_deviance": percentiles(np.abs(values - median), (50,))[0],
         "percentile_distance": (high - median) / spread if varies else np.nan,
         "percentile_asymmetry": float(asymmetry),
         "ar_score": autoregressive_score(values),

@@ -24,9 +24,13 @@ Scalar: TypeAlias = str | int | float | bool | None
 NULL = "__none__"
 """How a null is written where HDF5 only has text."""
 
+_Written: TypeAlias = dict[tuple[str, tuple[int, ...], bytes], list[tuple[NDArray[Any], Any]]]
+"""Arrays that were written and their datasets, by type, shape and first values."""
+
 _HASH = "content_hash"
 _PHOTOMETRY, _WHEEL = "photometry", "wheel"
 _COMPRESS_FROM_BYTES = 4096
+_HEAD = 32
 _PADDED_FROM_COLUMNS = 512
 _PADDED_CHUNK = (16, 256)
 
@@ -141,7 +145,7 @@ def update_session_file(
         with h5py.File(path.name, "w", driver="core", backing_store=False, libver=("earliest", "v110")) as new:
             if stored is not None:
                 _copy_parts(stored, new, lambda part: part in writes or drops(part))
-            written: dict[int, Any] = {}
+            written: _Written = {}
             for name in sorted(writes):
                 _write_group(new.create_group(name), writes[name], written)
             new.flush()
@@ -208,22 +212,18 @@ def _plain(value: Any) -> Any:
     return NULL if value is None else value
 
 
-def _write_group(group: Any, part: Part, written: dict[int, Any]) -> None:
-    """Write one part; an array that several datasets share, such as sample times, is stored once and linked."""
+def _write_group(group: Any, part: Part, written: _Written) -> None:
+    """Write one part; arrays of the same content, such as sample times of several fibres, are stored once and linked."""
     import h5py
 
     for name, values in part.datasets.items():
-        if id(values) in written:
-            group[name] = written[id(values)]
-        elif isinstance(values, np.ndarray) and _is_padded(values):
-            written[id(values)] = _write_padded(group, name, values)
-        elif isinstance(values, np.ndarray):
-            # an empty dataset has no chunks, hence no checksum of its own; the part's hash covers it
-            options: dict[str, Any] = {"fletcher32": True} if values.size else {}
-            if _is_worth_compressing(values):
-                # higher levels take a third longer for one percent
-                options |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-            written[id(values)] = group.create_dataset(name, data=values, **options)
+        if isinstance(values, np.ndarray):
+            like = written.setdefault((values.dtype.str, values.shape, values.flat[:_HEAD].tobytes()), [])
+            known = next((dataset for other, dataset in like if _same_bytes(other, values)), None)
+            if known is None:
+                like.append((values, _write_array(group, name, values)))
+            else:
+                group[name] = known
         else:
             texts = [NULL if text is None else text for text in values]
             group.create_dataset(name, data=texts, shape=(len(texts),), dtype=h5py.string_dtype("utf-8"))
@@ -231,6 +231,25 @@ def _write_group(group: Any, part: Part, written: dict[int, Any]) -> None:
         subgroup, _, own = name.rpartition("/")
         (group.require_group(subgroup) if subgroup else group).attrs[own] = _plain(value)
     group.attrs[_HASH] = content_hash(part)
+
+
+def _same_bytes(values: NDArray[Any], others: NDArray[Any]) -> bool:
+    """Whether two arrays of one type and shape are the same to the bit: 0 is not -0, and what is not a number may be."""
+    if values is others:
+        return True
+    flat, other = (np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in (values, others))
+    return np.array_equal(flat, other)
+
+
+def _write_array(group: Any, name: str, values: NDArray[Any]) -> Any:
+    if _is_padded(values):
+        return _write_padded(group, name, values)
+    # an empty dataset has no chunks, hence no checksum of its own; the part's hash covers it
+    options: dict[str, Any] = {"fletcher32": True} if values.size else {}
+    if _is_worth_compressing(values):
+        # higher levels take a third longer for one percent
+        options |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    return group.create_dataset(name, data=values, **options)
 
 
 def _is_padded(values: NDArray[Any]) -> bool:

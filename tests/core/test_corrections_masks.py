@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import median_filter
 from tests_support.corrections import example
 
 from iblnm_core.corrections.checks import CHECKS, findings
@@ -12,7 +13,8 @@ from iblnm_core.corrections.dark import UNIT_FLOOR, DarkOffset, camera_floor, da
 from iblnm_core.corrections.diagnostics import Diagnostics, EventReference, diagnose
 from iblnm_core.corrections.masks import Bit, MaskParameters, dilated, level_steps, mask_of_band, runs
 from iblnm_core.corrections.recipes import NAMED
-from iblnm_core.corrections.traces import prepare
+from iblnm_core.corrections.robust import median, row_medians
+from iblnm_core.corrections.traces import bits_at, prepare
 from iblnm_core.demo.planted_fluorescence import RATE_HZ, SCENARIOS, plant
 
 
@@ -233,3 +235,34 @@ def test_checks_fire_beyond_their_threshold_only():
     for name, (measures, corrections, by_event) in faults.items():
         fired = findings(Diagnostics(sound | measures, of_corrections | corrections, events | by_event))
         assert [finding.check.name for finding in fired] == [name]
+
+
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_medians_are_those_of_numpy(n, seed):
+    rows = np.random.default_rng(seed).integers(-3, 4, (5, n)) / 3
+    assert [median(row) for row in rows] == np.median(rows, axis=1).tolist()
+    assert row_medians(rows).tolist() == np.median(rows, axis=1).tolist()
+
+
+@settings(deadline=None)
+@given(st.integers(20, 200), st.integers(0, 2**32 - 1), st.sampled_from([3, 5, 7]))
+def test_spikes_are_single_samples_far_from_the_running_median(n, seed, window):
+    random = np.random.default_rng(seed)
+    values = random.normal(size=n)
+    values[random.integers(0, n, 4)] += random.normal(scale=20, size=4)
+    steps = np.diff(values)
+    limit = 8 * np.median(np.abs(steps - np.median(steps))) / 0.6744897501960817 / np.sqrt(2)
+    far = np.abs(values - median_filter(values, window, mode="nearest")) > limit
+    alone = {int(start) for start, end in runs(far) if end - start == 1}
+    mask = mask_of_band(np.arange(n) / 30, values, MaskParameters(spike_window=window, spike_samples=1))
+    assert found(mask, Bit.SPIKE) == alone
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=12, unique=True), st.integers(0, 2**32 - 1))
+def test_a_mask_is_that_of_both_samples_beside_a_time(marks, seed):
+    other_times = np.sort(np.array(marks, np.float64))
+    mask = np.random.default_rng(seed).integers(0, 8, len(marks)).astype(np.uint8)
+    times = np.arange(-1, 22, 0.5)
+    after = np.clip(np.searchsorted(other_times, times), 0, len(marks) - 1)
+    before = np.where(other_times[after] == times, after, np.maximum(after - 1, 0))
+    assert bits_at(times, other_times, mask).tolist() == (mask[before] | mask[after]).tolist()

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 # the library imports itself in a circle unless this module comes first
 from iblphotometry import fpio, processing
+from scipy.interpolate import PchipInterpolator
 from scipy.signal import butter, sosfiltfilt
 
 from iblnm_core.errors import DegenerateSignal
 from iblnm_core.parameters import PRESETS
 from iblnm_core.session.correcting import preprocess
 from iblnm_core.session.photometry import recording_from_tables, restrict_to_session
-from iblnm_core.session.preprocessing import fit_isosbestic, remove_bleaching
+from iblnm_core.session.preprocessing import fit_isosbestic, on_grid, remove_bleaching
 from iblnm_core.session.trials import trials_from_table
 
 assert fpio
@@ -269,3 +270,15 @@ def test_a_change_relative_to_a_slow_course_through_zero_is_refused(preset):
         DegenerateSignal, match=r"slow course of the reference band falls to -\d\S*; expected it above 0"
     ):
         corrected(times, signal, -reference, PRESETS[preset])
+
+
+@settings(deadline=None)
+@given(st.integers(2, 60), st.integers(0, 2**32 - 1), st.booleans())
+def test_the_grid_has_the_values_of_scipys_monotone_cubic(n, seed, coarse):
+    random = np.random.default_rng(seed)
+    times = 3000 + np.cumsum(random.uniform(0.02, 0.05, n))
+    # coarse values have ties, where slopes are zero
+    values = random.integers(-2, 3, n).astype(np.float64) if coarse else random.normal(size=n)
+    grid = np.sort(np.concatenate([random.uniform(times[0] - 0.1, times[-1] + 0.1, 200), times]))
+    expected = PchipInterpolator(times, values, extrapolate=False)(grid)
+    np.testing.assert_allclose(on_grid(grid, times, values, None), expected, rtol=1e-12, atol=1e-12)

@@ -58,6 +58,20 @@ def test_negative_zero_survives(tmp_path):
         assert np.signbit(file.read("trials").datasets["signed_contrast"]).tolist() == [True, False]
 
 
+def test_equal_arrays_are_stored_once_and_those_that_differ_in_a_bit_are_not(tmp_path):
+    path = tmp_path / f"{EID}.h5"
+    times = np.linspace(0, 10, 500)
+    other = times.copy()
+    other[0] = -0.0
+    write(path, a=Part({"times": times}), b=Part({"times": times.copy(), "other": other}))
+    with h5py.File(path) as file:
+        assert file["a/times"] == file["b/times"]
+        assert file["b/times"] != file["b/other"]
+    with SessionFile(path, EID) as file:
+        assert np.signbit(file.read("b").datasets["other"][0])
+        assert file.read("b").datasets["times"].tolist() == times.tolist()
+
+
 def test_parts_not_named_are_kept_and_dropped_ones_leave(tmp_path):
     path = tmp_path / f"{EID}.h5"
     write(path, trials=Part({"a": np.arange(3)}), video=Part({"a": np.arange(4)}))
