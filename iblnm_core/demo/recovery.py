@@ -255,7 +255,9 @@ def _isosbestic(table: pd.DataFrame) -> list[Statistic]:
             "r at least 0.9, bias at most 0.05",
             r >= 0.9 and abs(bias) <= 0.05,
         ),
-        Statistic("isosbestic slope, primary correction", "artefact alone", confounded, "reported: confounded", holds=True),
+        Statistic(
+            "isosbestic slope, primary correction", "artefact alone", confounded, "reported: confounded", holds=True
+        ),
     ]
 
 

@@ -14,7 +14,7 @@ REGION_PAIRS = TableSchema(
         EID,
         Column("fiber_1", "integer", "the first fibre: its position in the session's lists"),
         Column("fiber_2", "integer", "the second one, which is further down"),
-        Column("correction", "text", "name of the correction of the signal"),
+        Column("correction", "text", "name of the correction of the signals; of both, where one has a stand-in"),
         Column("region_1", "text", "recording target of the first", nullable=True),
         Column("region_2", "text", "recording target of the second", nullable=True),
         Column("status", "text", "ok; too_short (of common time) or constant: no measures"),

@@ -292,7 +292,7 @@ _OUTPUTS = (
         "responses",
         depends=("trials", "corrections"),
         datasets=(),
-        parameters=("region_pairs", "responses", "corrections"),
+        parameters=("region_pairs", "responses"),
         row_fields=(),
         part="region_pairs",
         steps=("pairs",),

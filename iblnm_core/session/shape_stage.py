@@ -107,7 +107,7 @@ def measures_part(fiber_idx: int, found: DffResponses, measured: Mapping[str, Re
         "polarity": np.array([one.polarity for one in by_event]),
         "baseline_sd": np.array([spread.sd for spread in found.spreads]),
     }
-    # thousandths of a percent of what photometry can tell: half the bytes are enough
+    # single precision is far finer than the noise
     datasets |= {name: np.stack([getattr(one, name) for one in by_event]).astype(np.float32) for name in _OF_TRIALS}
     datasets |= {name: np.stack([getattr(one, name) for one in by_event]) for name in _FLAGS}
     return Part(datasets, {"fiber_idx": fiber_idx, "correction": found.correction, "unit": UNIT})
@@ -205,7 +205,7 @@ def pair_rows(corrections: Mapping[str, Part], trials: pd.DataFrame, eid: str, p
     trials : DataFrame
     eid : str
     parameters : Parameters
-        The sections `region_pairs`, `responses` and `corrections`.
+        The sections `region_pairs` and `responses`.
 
     Returns
     -------
@@ -222,8 +222,13 @@ def pair_rows(corrections: Mapping[str, Part], trials: pd.DataFrame, eid: str, p
         for group, part in corrections.items()
     ]
     rows = region_pairs(times, fibers, events, eid, parameters.region_pairs)
-    # a pair of which one has a stand-in counts among those of the root's own correction
-    return rows.assign(correction=parameters.corrections.primary)
+    primary = {int(part.attributes["fiber_idx"]): str(part.attributes["primary"]) for part in corrections.values()}
+    # a pair of which one has a stand-in says so
+    both = [
+        " and ".join(dict.fromkeys((primary[first], primary[second])))
+        for first, second in zip(rows["fiber_1"], rows["fiber_2"], strict=True)
+    ]
+    return rows.assign(correction=both)
 
 
 def pairs_part(rows: pd.DataFrame) -> Part:

@@ -18,7 +18,8 @@ from iblnm_core.overrides import parameters_from
 from iblnm_core.root import create_root
 from iblnm_core.schemas.region_pairs import REGION_PAIRS
 from iblnm_core.session.corrections_layout import correction_parts
-from iblnm_core.session.layout import region_of
+from iblnm_core.session.layout import read_trials, region_of
+from iblnm_core.session.shape_stage import pair_rows
 from iblnm_core.storage.session_file import SessionFile
 from iblnm_core.storage.tables import make_table
 
@@ -203,9 +204,16 @@ def test_a_session_that_is_asked_for_its_pairs_has_them_in_the_cohort_table(tmp_
     assert report.computed == {"region_pairs"}
     rows = collected_rows(root, "region_pairs")
     with SessionFile(root.session_file(eid), eid) as file:
-        regions = [region_of(group) for group in correction_parts(file)]
+        corrections, trials = correction_parts(file), read_trials(file)
+    regions = [region_of(group) for group in corrections]
     assert rows[["region_1", "region_2"]].to_numpy().tolist() == [list(pair) for pair in combinations(regions, 2)]
     assert len(rows) >= 1
     assert (rows["status"] == "ok").all()
     assert (rows["r_peak"].abs() >= rows["r0"].abs() - 1e-9).all()
     assert rows["r_reference"].notna().all()
+    assert set(rows["correction"]) == {"robust"}
+    # a fibre with a stand-in makes the pair one of two corrections
+    last = list(corrections)[-1]
+    corrections[last] = replace(corrections[last], attributes={**corrections[last].attributes, "primary": "reference"})
+    (mixed,) = pair_rows(corrections, trials, eid, parameters)["correction"]
+    assert mixed == "robust and reference"
