@@ -143,7 +143,7 @@ def test_whole_runs_killed_early_and_late_leave_no_worker(tmp_path, copies):
         time.sleep(moments.uniform(0.2, 5.0))
         run.kill()
         run.wait()
-        assert wait_for(lambda mark=mark: not processes_of(mark), 5)
+        assert wait_for(lambda mark=mark: not processes_of(mark), 20)
         assert_whole(root)
 
 
