@@ -8,6 +8,7 @@ import pytest
 from tests_support.paths import REPOSITORY
 
 from iblnm_core.demo.presets import RULER_SEED, ruler_hour_plans, ruler_plans
+from iblnm_core.demo.recording import SYNTHETIC
 from iblnm_core.demo.recovery import recover_recordings
 from iblnm_core.demo.recovery_behaviour import recover_trials
 from iblnm_core.demo.recovery_encoding import encoding_statistics, recover_coefficients, recover_encoding
@@ -15,13 +16,12 @@ from iblnm_core.demo.recovery_models import cohort_frame
 from iblnm_core.demo.recovery_page import page
 from iblnm_core.demo.session import simulate_session
 from iblnm_core.demo.simulated_cohorts import correlated_views, planted_correlation
-from iblnm_core.parameters import PRESETS
 
 
 def of_session(plan):
     session = simulate_session(plan, RULER_SEED)
-    _, regressors = recover_trials(session, RULER_SEED, PRESETS["default"])
-    return *recover_recordings(session, RULER_SEED, PRESETS["default"]), regressors
+    _, regressors = recover_trials(session, RULER_SEED, SYNTHETIC)
+    return *recover_recordings(session, RULER_SEED, SYNTHETIC), regressors
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from iblnm_core.analyses.permutation import add_one_p_value
 from iblnm_core.analyses.simple_regression import line_statistics
 from iblnm_core.demo import recovery, truth
 from iblnm_core.demo.presets import RULER_SEED, ruler_plans
+from iblnm_core.demo.recording import SYNTHETIC
 from iblnm_core.demo.recovery import Recovered, model_statistics, recover_models, recover_recordings
 from iblnm_core.demo.recovery_behaviour import BehaviourRecovered, recover_trials
 from iblnm_core.demo.recovery_inference import swap_p_values, uniformity
@@ -21,15 +22,14 @@ from iblnm_core.demo.recovery_vectors import drawn_accuracies, relabelled_excess
 from iblnm_core.demo.session import simulate_session
 from iblnm_core.demo.simulated_trials import CohortShape, drifting, drifting_baselines, drifting_recordings
 from iblnm_core.demo.statistic import LEAST_P
-from iblnm_core.parameters import PRESETS
 
 WRONG_BASELINE = (0.0, 0.1)
 
 
 def of_session(plan):
     session = simulate_session(plan, RULER_SEED)
-    _, regressors = recover_trials(session, RULER_SEED, PRESETS["default"])
-    return *recover_recordings(session, RULER_SEED, PRESETS["default"]), regressors
+    _, regressors = recover_trials(session, RULER_SEED, SYNTHETIC)
+    return *recover_recordings(session, RULER_SEED, SYNTHETIC), regressors
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ OTHER_CONTRAST = {0.0: 100.0, 6.25: 25.0, 12.5: 12.5, 25.0: 6.25, 100.0: 0.0}
             # the mean contrast, at which the effect of reward is, lies elsewhere too
             {CONTRAST, CONTRAST_SIDE, CONTRAST_REWARD, REWARD},
         ),
-        (lambda frame: frame.assign(response=1.3 * frame["response"]), {ALL, CONTRAST, REWARD}),
+        (lambda frame: frame.assign(response=1.3 * frame["response"]), {ALL, CONTRAST, REWARD, CONTRAST_REWARD}),
         # an effect where none was planted
         (
             lambda frame: frame.assign(response=frame["response"] + 0.15 * frame["feedbackType"]),
@@ -129,7 +129,7 @@ def test_plain_intervals_in_place_of_those_for_few_mice_are_missed_where_they_di
 
 def test_a_shift_of_all_responses_is_no_artefact(recovered, frames, models):
     frame = frames["r2", "all"]
-    shifted = recover_artefact(frame.assign(response=frame["response"] + 0.1), recovered.recordings)
+    shifted = recover_artefact(frame.assign(response=frame["response"] + 0.2), recovered.recordings)
     expected = {"mean response to the stimulus, z", "mean response to feedback, z"}
     assert missed(models, artefact=shifted) == expected
 

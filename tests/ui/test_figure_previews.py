@@ -61,9 +61,8 @@ def test_the_page_of_a_family_shows_its_pictures_captions_and_files(reader, serv
     )
     assert [run["status"] for run in runs] == ["SUCCESS"]
     reader.open(ASSET)
-    text = reader.text()
-    for said in ("captions", "companions", "sessions_5_video_ready.html", "n_subjects", "theme"):
-        assert said in text
+    expected = ("captions", "companions", "sessions_5_video_ready.html", "n_subjects", "theme")
+    eventually(lambda: all(said in reader.text() for said in expected), 30, "the page tells of the pictures")
     # what is long opens in a window of its own
     shown = reader.page.get_by_text("[Show Markdown]")
     shown.first.click()
