@@ -15,7 +15,6 @@ from iblnm_core.analyses.cca_permutation import stable_seed
 from iblnm_core.errors import CorrectionUnavailable
 from iblnm_core.figures.correction_looks import CORRECTIONS, UNKNOWN_LOOK, fired
 from iblnm_core.figures.correction_view import PERCENT
-from iblnm_core.figures.marks import note
 from iblnm_core.figures.theme import event_label
 from iblnm_core.parameters import Parameters
 from iblnm_core.session.corrections_layout import correction_names, trace_of
@@ -222,11 +221,15 @@ def _panels(panels: list[Axes], comparison: Comparison, *, last: bool) -> None:
         axes.locator_params(axis="x", nbins=5)
         if last:
             axes.set_xlabel("time from event (s)", fontsize=7.5)
-    panels[0].set_ylabel("dF/F (%)", fontsize=7.5)
     for axes in panels[len(comparison.curves) :]:
-        axes.set(xticks=[], yticks=[])
-    if not comparison.curves:
-        note(panels[0], "; ".join(comparison.unavailable.values()) or "no event is known in enough trials")
+        axes.axis("off")
+    if comparison.curves:
+        panels[0].set_ylabel("dF/F (%)", fontsize=7.5)
+        return
+    reasons = list(comparison.unavailable.values()) or ["no event is known in enough trials"]
+    words = "\n".join(textwrap.fill(reason, _LINE) for reason in reasons)
+    # over the whole row, below the title
+    panels[0].text(0, 1, words, va="top", fontsize=7.5, color="#404040", parse_math=False)
 
 
 def _draw(axes: Axes, name: str, curve: Curve) -> None:
