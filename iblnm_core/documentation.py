@@ -13,7 +13,8 @@ from iblnm_core import errors
 from iblnm_core.errors import IblnmError, SessionError, family
 from iblnm_core.rules import RULES, Consequence, Rule, Severity
 from iblnm_core.schemas import ERRORS, TABLES
-from iblnm_core.session.outputs import DATASET_NAMES, OUTPUTS
+from iblnm_core.session.datasets import DATASET_NAMES
+from iblnm_core.session.outputs import OUTPUTS
 from iblnm_core.session_file_description import FILE_PARTS
 from iblnm_core.session_file_entries import KINDS, FilePart
 from iblnm_core.storage.atomic import write_bytes

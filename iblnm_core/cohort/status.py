@@ -21,6 +21,7 @@ from iblnm_core.root import Root
 from iblnm_core.rules import RULES, Severity
 from iblnm_core.schemas import SESSION_INDEX, SESSION_STATUS, SESSIONS
 from iblnm_core.session import layout, ledger
+from iblnm_core.session.datasets import DATASET_KINDS
 from iblnm_core.session.fingerprint import (
     Provenance,
     code_version,
@@ -29,7 +30,7 @@ from iblnm_core.session.fingerprint import (
     why_due,
 )
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.outputs import COMPUTED, DATASET_KINDS, ON_REQUEST, ORDINARY, upstream
+from iblnm_core.session.outputs import COMPUTED, ON_REQUEST, ORDINARY, upstream
 from iblnm_core.session.pipeline import SessionReport, SessionTask
 from iblnm_core.session.verdicts import Finding, Verdict
 from iblnm_core.sources.alyx import AlyxSource

@@ -25,9 +25,9 @@ from iblnm_core.parameters import PRESETS, Parameters
 from iblnm_core.root import SETTINGS, Root, open_root, root_path, session_folder
 from iblnm_core.schemas import SESSION_INDEX
 from iblnm_core.session import layout, photometry_stage, stages
+from iblnm_core.session.datasets import DATASET_KINDS, DATASET_NAMES
 from iblnm_core.session.fiber_signals import matched_fibers
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.outputs import DATASET_KINDS, DATASET_NAMES
 from iblnm_core.session.photometry import Band, Recording
 from iblnm_core.session.photometry import restrict_to_session as cut_to_session
 from iblnm_core.session.photometry_stage import Photometry

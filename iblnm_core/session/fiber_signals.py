@@ -8,8 +8,8 @@ import numpy as np
 from iblnm_core.errors import DegenerateSignal
 from iblnm_core.parameters import Parameters
 from iblnm_core.session.correcting import BandSamples
+from iblnm_core.session.datasets import DATASET_NAMES
 from iblnm_core.session.layout import fiber_groups
-from iblnm_core.session.outputs import DATASET_NAMES
 from iblnm_core.session.photometry import Band, Recording, match_regions
 from iblnm_core.session.preprocessing import check_processable
 

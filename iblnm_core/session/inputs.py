@@ -18,8 +18,8 @@ from iblnm_core.errors import (
     MultipleCollections,
     SourceUnavailable,
 )
+from iblnm_core.session.datasets import DATASET_KINDS
 from iblnm_core.session.fingerprint import InputFile
-from iblnm_core.session.outputs import DATASET_KINDS
 from iblnm_core.sources.downloads import Fetcher, NotOnServer, RemoteFile
 
 EXISTENCE_ONLY = frozenset({"raw_task", "raw_encoder"})

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from iblnm_core.errors import CorruptArtifact
+from iblnm_core.session.datasets import DATASET_KINDS
 from iblnm_core.session.fingerprint import Provenance
-from iblnm_core.session.outputs import DATASET_KINDS
 from iblnm_core.session.verdicts import ERROR_COLUMNS, Verdict, error_rows, verdicts_from
 from iblnm_core.storage.session_file import Part, SessionFile, Values
 

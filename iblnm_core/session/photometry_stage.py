@@ -21,6 +21,7 @@ from iblnm_core.rules import RULES
 from iblnm_core.schemas import QC_PHOTOMETRY
 from iblnm_core.session.bleaching import BleachingFit, fit_bleaching
 from iblnm_core.session.correcting import FiberCorrections, correct_fiber, correction_errors
+from iblnm_core.session.datasets import DATASET_NAMES
 from iblnm_core.session.exclusions import Exclusions
 from iblnm_core.session.fiber_signals import (
     Fiber,
@@ -31,7 +32,6 @@ from iblnm_core.session.fiber_signals import (
     matched_fibers,
 )
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.outputs import DATASET_NAMES
 from iblnm_core.session.photometry import (
     SIGNAL_COLUMNS,
     Recording,

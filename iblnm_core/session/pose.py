@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from iblnm_core.errors import CorruptDataset, MissingLP, MissingMotionEnergy, VideoFrameCountMismatch
 from iblnm_core.parameters import Parameters
+from iblnm_core.session.datasets import DATASET_NAMES
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.outputs import DATASET_NAMES
 from iblnm_core.session.pose_timing import PawWheelTiming, paw_wheel_timing
 from iblnm_core.session.verdicts import Judge
 from iblnm_core.session.wheel import WheelVelocity

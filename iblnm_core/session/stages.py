@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from iblnm_core.errors import MissingExtractedData, MissingRawData, MissingVideoTimestamps
 from iblnm_core.parameters import Parameters
 from iblnm_core.session.blocks import judge_blocks
+from iblnm_core.session.datasets import DATASET_NAMES
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.outputs import DATASET_NAMES
 from iblnm_core.session.responses import Responses, extract_responses
 from iblnm_core.session.trials import TRIAL_COLUMNS as TRIAL_INPUT_COLUMNS
 from iblnm_core.session.trials import (

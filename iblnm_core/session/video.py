@@ -16,7 +16,7 @@ from iblnm_core.errors import (
     VideoTimestampsQCError,
 )
 from iblnm_core.parameters import VideoParameters
-from iblnm_core.session.outputs import DATASET_NAMES
+from iblnm_core.session.datasets import DATASET_NAMES
 from iblnm_core.vocabulary import VIDEO_LABELS, VIDEO_QUALITY
 
 LABEL_ERRORS: Mapping[str, type[SessionError]] = {

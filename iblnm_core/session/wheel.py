@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from iblnm_core.errors import CorruptDataset
 from iblnm_core.parameters import WheelParameters
-from iblnm_core.session.outputs import DATASET_NAMES
+from iblnm_core.session.datasets import DATASET_NAMES
 
 Array = NDArray[np.float64]
 

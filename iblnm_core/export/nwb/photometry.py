@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from iblnm_core.errors import AmbiguousRegionMapping, CorruptDataset
 from iblnm_core.export.nwb.content import Array, ExportedFiber, RawBand, RawPhotometry
 from iblnm_core.parameters import PhotometryParameters
+from iblnm_core.session.datasets import DATASET_NAMES
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.outputs import DATASET_NAMES
 from iblnm_core.session.photometry import match_regions, roi_columns
 from iblnm_core.vocabulary import TABLE_OF_FIBERS, normalise_region, split_region
 

@@ -18,9 +18,9 @@ from iblnm_core.root import Root
 from iblnm_core.schemas import FIBERS
 from iblnm_core.session import layout, ledger
 from iblnm_core.session.corrections_layout import correction_parts
+from iblnm_core.session.datasets import DATASET_KINDS
 from iblnm_core.session.fingerprint import BY_HAND, InputFile, Provenance, code_version, parameters_digest
 from iblnm_core.session.inputs import SessionInputs
-from iblnm_core.session.outputs import DATASET_KINDS
 from iblnm_core.session.pipeline import SessionTask
 from iblnm_core.session.wheel import wheel_velocity
 from iblnm_core.storage.session_file import SessionFile
