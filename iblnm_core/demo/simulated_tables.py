@@ -274,7 +274,9 @@ def course_sum_table(tables: CohortTables, n_times: int = 12, seed: int = 0) -> 
             window = float(times[0]), float(times[-1])
             responses = Responses(tuple(sizes.index), times, trials.index.to_numpy(), values, _COURSE_RATE_HZ, window)
             used = usable_trials(trials, ModellingParameters())
-            frames.append(session_course_sums(responses, trials, used).assign(eid=eid, fiber_idx=fiber))
+            sums = session_course_sums(responses, trials, used)
+            if len(sums):
+                frames.append(sums.assign(eid=eid, fiber_idx=fiber))
     table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=TIME_COURSE_SUMS.column_names)
     return table.assign(correction="robust", unit="dff")
 
