@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from iblnm_core.analyses.traces import condition_traces
 from iblnm_core.encoding.design import ContinuousRegressor
 from iblnm_core.encoding.model import fit_encoding_model
-from iblnm_core.errors import IblnmError
+from iblnm_core.errors import CorruptArtifact, CorruptDataset, IblnmError
 from iblnm_core.parameters import Parameters
 from iblnm_core.session import (
     corrections_layout,
@@ -155,9 +155,14 @@ class Computation:
             return layout.read_trials(file)
 
     def _photometry(self, trials: pd.DataFrame | None) -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
+        exclusions = None
+        with self.judge.rule("photometry_available"):
+            exclusions = self._stored_exclusions()
+        if exclusions is None:
+            return {}
         regions = tuple(self.row["brain_region"])
         result = photometry_stage.process_photometry(
-            self.inputs, regions, trials, self.parameters, self.judge, self.times, self._stored_exclusions()
+            self.inputs, regions, trials, self.parameters, self.judge, self.times, exclusions
         )
         # a session without regions in its row still has those of its signal
         by_index = {fiber.fiber_idx: fiber.region for fiber in result.fibers} or dict(enumerate(regions))
@@ -184,12 +189,23 @@ class Computation:
         return {index: (groups[index], signal.times, signal.values) for index, signal in result.signals.items()}
 
     def _stored_exclusions(self) -> Mapping[str, Exclusions]:
-        """Return what a person marked: it is in no input, and stays in the session file whatever is made anew."""
+        """Return what a person marked: it is in no input, and stays in the session file whatever is made anew.
+
+        Raises
+        ------
+        CorruptDataset
+            When it is broken: nothing else has it, and without it the signal would be another one.
+        """
         try:
-            with SessionFile(self.path, self.row["eid"]) as file:
-                return stored_exclusions(file)
-        except FileNotFoundError:
+            file = SessionFile(self.path, self.row["eid"])
+        except (FileNotFoundError, CorruptArtifact):
+            # one that cannot be opened is set aside when the session is stored
             return {}
+        with file:
+            try:
+                return stored_exclusions(file)
+            except CorruptArtifact as error:
+                raise CorruptDataset(f"{self.path.name}: {error.asset}: {error.problem}; mark it again") from error
 
     def _from_corrections(self, due: frozenset[str], trials: pd.DataFrame | None) -> None:
         """Make what is found in the corrected signals of every fibre as they are stored."""

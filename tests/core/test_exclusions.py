@@ -1,5 +1,6 @@
 """What a person marks in a recording: from the notebook into the file, and from the file into every run."""
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,6 +60,27 @@ def test_a_stretch_that_a_person_marks_is_left_out_of_every_later_run(session):
     assert session.run().computed == frozenset()
 
 
+def test_broken_marks_stop_the_signal_until_they_are_made_again(session):
+    session.run()
+    row = read_table(session.root.path, SESSIONS).iloc[0]
+    looked_at = PhotometrySession(row, root=session.root)
+    looked_at.load_h5()
+    looked_at.exclude("VTA", 100.0, 110.0)
+    looked_at.save_h5(groups=["photometry"])
+    with h5py.File(session.root.session_file(session.eid), "r+") as file:
+        file["photometry/VTA-l/exclusions/start_s"][0] = 90.0
+    report = session.run()
+    (error,) = report.verdicts["photometry_available"].findings
+    assert error.error_type == "CorruptDataset"
+    assert "photometry/VTA-l/exclusions" in error.error_message
+    assert report.stopped["corrections"] == "CorruptDataset"
+    # trials and all else stay
+    assert "trials" not in report.stopped
+    looked_at.save_h5(groups=["photometry"])
+    assert not session.run().failed
+    assert len(masked_times(parts(session)["VTA-l"]))
+
+
 def test_marks_that_make_no_sense_are_refused():
     with pytest.raises(ConfigurationError, match=r"from 5 s to 5 s; expected an end after its start"):
         Exclusions(((5.0, 5.0),))
@@ -78,3 +100,12 @@ def test_marks_come_back_as_they_were_stored(tmp_path_factory, starts, steps):
     )
     with SessionFile(path, "s") as file:
         assert stored_exclusions(file) == {"VTA-l": marked}
+
+
+def test_a_session_file_that_cannot_be_opened_is_made_anew(session):
+    session.run()
+    path = session.root.session_file(session.eid)
+    path.write_bytes(path.read_bytes()[:5000])
+    report = session.run()
+    assert not report.failed
+    assert parts(session)
