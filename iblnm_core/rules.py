@@ -78,6 +78,7 @@ from iblnm_core.errors import (
     VideoPinStateQCError,
     VideoTimestampsQCError,
 )
+from iblnm_core.session.outputs import OF_RESPONSES
 
 
 class Severity(StrEnum):
@@ -143,18 +144,7 @@ def _advisory(*errors: type[SessionError], blocks_analysis: bool = False) -> tup
     return tuple(Consequence(error, Severity.ADVISORY, blocks_analysis=blocks_analysis) for error in errors)
 
 
-_RESPONSES = (
-    "responses",
-    "response_magnitudes",
-    "response_vector",
-    "condition_traces",
-    "response_cells",
-    "response_measures",
-    "time_course_sums",
-    "trial_mean_measures",
-    "encoding_model",
-)
-_CORRECTED = ("preprocessed_signal", "transients", "region_pairs", *_RESPONSES)
+_CORRECTED = ("preprocessed_signal", "transients", "region_pairs", *OF_RESPONSES)
 _SIGNAL = ("corrections", *_CORRECTED)
 _BEHAVIOUR = ("trials", "task_performance", "wheel_velocity", "trial_regressors", "pose")
 _EVERYTHING = (*_BEHAVIOUR, "photometry_qc", *_SIGNAL, "video_qc", "pose")
@@ -240,7 +230,7 @@ _RULES = (
         "enough_trials",
         "trials",
         "There are enough trials to average responses over, and to fit performance.",
-        _fatal(InsufficientTrials, stops=(*_RESPONSES, "task_performance")),
+        _fatal(InsufficientTrials, stops=(*OF_RESPONSES, "task_performance")),
     ),
     Rule(
         "event_times_complete",

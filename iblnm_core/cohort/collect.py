@@ -49,7 +49,7 @@ from iblnm_core.session import (
     transient_stage,
 )
 from iblnm_core.session.outputs import ALL_STAGES
-from iblnm_core.storage.session_file import SessionFile
+from iblnm_core.storage.session_file import Part, SessionFile
 from iblnm_core.storage.tables import StoredTable, Table, make_table, read_table, stored_table
 from iblnm_core.table_schema import TableSchema
 
@@ -85,39 +85,32 @@ def _qc(file: SessionFile) -> pd.DataFrame:
     return rows.assign(eid=file.eid) if len(rows) else rows
 
 
+def _by_fiber(file: SessionFile, name: str, rows_of: Callable[[Part], pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows about all fibres that have a part of this name, with session and region."""
+    parts = summary_layout.fiber_parts(file, name)
+    frames = [rows_of(part).assign(brain_region=layout.region_of(group)) for group, part in parts.items()]
+    return pd.concat(frames, ignore_index=True).assign(eid=file.eid) if frames else pd.DataFrame()
+
+
 def _corrections(file: SessionFile) -> pd.DataFrame:
-    parts = corrections_layout.correction_parts(file)
-    rows = [
-        {**row, "brain_region": layout.region_of(group)}
-        for group, part in parts.items()
-        for row in corrections_layout.correction_rows(part)
-    ]
-    return pd.DataFrame(rows).assign(eid=file.eid) if rows else pd.DataFrame()
+    return _by_fiber(file, "corrections", lambda part: pd.DataFrame(corrections_layout.correction_rows(part)))
 
 
 def _event_reference(file: SessionFile) -> pd.DataFrame:
-    parts = corrections_layout.correction_parts(file)
-    frames = [
-        corrections_layout.event_reference_rows(part).assign(brain_region=layout.region_of(group))
-        for group, part in parts.items()
-    ]
-    return pd.concat(frames, ignore_index=True).assign(eid=file.eid) if frames else pd.DataFrame()
+    return _by_fiber(file, "corrections", corrections_layout.event_reference_rows)
 
 
 def _transients(file: SessionFile) -> pd.DataFrame:
-    frames = []
-    for group, part in transient_stage.transient_parts(file).items():
-        rows = transient_stage.transient_rows(part)
-        frames.append(rows.assign(brain_region=layout.region_of(group), transient=np.arange(len(rows)), unit="dff"))
-    return pd.concat(frames, ignore_index=True).assign(eid=file.eid) if frames else pd.DataFrame()
+    return _by_fiber(file, "transients", _numbered_transients)
+
+
+def _numbered_transients(part: Part) -> pd.DataFrame:
+    rows = transient_stage.transient_rows(part)
+    return rows.assign(transient=np.arange(len(rows)), unit="dff")
 
 
 def _transient_summary(file: SessionFile) -> pd.DataFrame:
-    rows = [
-        {**part.attributes, "brain_region": layout.region_of(group)}
-        for group, part in transient_stage.transient_parts(file).items()
-    ]
-    return pd.DataFrame(rows).assign(eid=file.eid) if rows else pd.DataFrame()
+    return _by_fiber(file, "transients", lambda part: pd.DataFrame([part.attributes]))
 
 
 def _performance(file: SessionFile) -> pd.DataFrame:
@@ -181,24 +174,15 @@ def _vectors(file: SessionFile) -> pd.DataFrame:
 
 
 def _cells(file: SessionFile) -> pd.DataFrame:
-    return summary_layout.read_frames(file, "cells").assign(eid=file.eid)
+    return _by_fiber(file, "cells", summary_layout.frame_rows)
 
 
 def _mean_measures(file: SessionFile) -> pd.DataFrame:
-    frames = []
-    for group in file.regions():
-        path = f"photometry/{group}/mean_measures"
-        if path in file:
-            part = file.read(path)
-            rows = pd.DataFrame({"fiber_idx": part.attributes["fiber_idx"], **part.datasets})
-            frames.append(rows.assign(brain_region=layout.region_of(group)))
-    return pd.concat(frames, ignore_index=True).assign(eid=file.eid) if frames else pd.DataFrame()
+    return _by_fiber(file, "mean_measures", summary_layout.frame_rows)
 
 
 def _course_sums(file: SessionFile) -> pd.DataFrame:
-    paths = [f"photometry/{group}/course_sums" for group in file.regions()]
-    frames = [shape_stage.course_sum_rows(file.read(path)) for path in paths if path in file]
-    return pd.concat(frames, ignore_index=True).assign(eid=file.eid) if frames else pd.DataFrame()
+    return _by_fiber(file, "course_sums", shape_stage.course_sum_rows)
 
 
 def _region_pairs(file: SessionFile) -> pd.DataFrame:

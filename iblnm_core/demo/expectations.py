@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from iblnm_core.demo.changes import Change
 from iblnm_core.rules import RULES
+from iblnm_core.session.outputs import OF_RESPONSES
 
 
 @dataclass(frozen=True)
@@ -60,19 +61,7 @@ class Plant:
     absent: frozenset[str] = frozenset()
 
 
-NO_RESPONSES = frozenset(
-    {
-        "responses",
-        "response_magnitudes",
-        "response_vector",
-        "condition_traces",
-        "response_cells",
-        "response_measures",
-        "time_course_sums",
-        "trial_mean_measures",
-        "encoding_model",
-    }
-)
+NO_RESPONSES = frozenset(OF_RESPONSES)
 NO_CORRECTED = NO_RESPONSES | {"preprocessed_signal", "transients", "region_pairs"}
 NO_SIGNAL = NO_CORRECTED | {"corrections"}
 NO_TRIALS = NO_SIGNAL | {"trials", "task_performance", "wheel_velocity", "trial_regressors", "pose"}

@@ -45,9 +45,19 @@ class ByRegion(dict[str, Any]):
 
     def __missing__(self, region: str) -> Any:
         """Return the value of the only fibre in a region."""
-        found = [name for name in self if split_region(name)[0] == region]
+        return self[self.name_of(region)]
+
+    def name_of(self, region: str) -> str:
+        """Return the whole name of a region that may lack its side.
+
+        Raises
+        ------
+        KeyError
+            When there is none, or several.
+        """
+        found = [region] if region in self else [name for name in self if split_region(name)[0] == region]
         if len(found) == 1:
-            return self[found[0]]
+            return found[0]
         raise KeyError(f"{region}: {'several' if found else 'none'} among {', '.join(self) or 'no regions'}")
 
 

@@ -76,8 +76,8 @@ def _part(session: "LoadedSession", region: str) -> tuple[str, Part]:
     """Return the name of a region's fibre, with its side, and the fibre's corrections."""
     if not session.corrections:
         raise NotLoaded(f"session {session.row['eid']}: call load_h5() or preprocess() first")
-    part = session.corrections[region]
-    return next(name for name, found in session.corrections.items() if found is part), part
+    group = session.corrections.name_of(region)
+    return group, session.corrections[group]
 
 
 def _view(session: "LoadedSession", region: str, name: str | None) -> "CorrectionView":

@@ -163,9 +163,18 @@ class PhotometrySession(LoadedSession):
         group, marked = self._marked(region)
         self.exclusions[group] = replace(marked, steps_s=(*marked.steps_s, time_s))
 
+    def unmark(self, region: str) -> None:
+        """Take back all that is marked in one region's recording.
+
+        Parameters
+        ----------
+        region : str
+        """
+        group, _ = self._marked(region)
+        self.exclusions[group] = Exclusions()
+
     def _marked(self, region: str) -> tuple[str, Exclusions]:
-        names = ByRegion((name, name) for name in self.groups().values())
-        group = names[region]
+        group = ByRegion(dict.fromkeys(self.groups().values())).name_of(region)
         return group, self.exclusions.get(group, Exclusions())
 
     @exception_logger
@@ -253,11 +262,11 @@ class PhotometrySession(LoadedSession):
 
     def _dff_responses(self, region: str) -> tuple[str, shape_stage.DffResponses]:
         self._need(bool(self.corrections), "preprocess")
-        part = self.corrections[region]
-        found = shape_stage.dff_responses(part, self._trials(), self.parameters)
+        group = self.corrections.name_of(region)
+        found = shape_stage.dff_responses(self.corrections[group], self._trials(), self.parameters)
         if found is None:
             raise IncompleteEventTimes("no event is complete, so that there are no responses")
-        return next(name for name, one in self.corrections.items() if one is part), found
+        return group, found
 
     @exception_logger
     def extract_responses(self, events: Sequence[str] | None = None) -> None:

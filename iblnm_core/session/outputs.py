@@ -55,23 +55,23 @@ class SessionOutput:
     on_request: bool = False
 
 
-MAY_BE_EMPTY = frozenset(
-    {
-        "responses",
-        "response_magnitudes",
-        "response_vector",
-        "condition_traces",
-        "response_cells",
-        "response_measures",
-        "time_course_sums",
-        "trial_mean_measures",
-        "region_pairs",
-        "encoding_model",
-    }
+OF_RESPONSES = (
+    "responses",
+    "response_magnitudes",
+    "response_vector",
+    "condition_traces",
+    "response_cells",
+    "response_measures",
+    "time_course_sums",
+    "trial_mean_measures",
+    "encoding_model",
 )
+"""Outputs that are made of what follows events."""
+
+MAY_BE_EMPTY = frozenset({*OF_RESPONSES, "region_pairs"})
 """Outputs that are there even when they have no part: no responses without a complete event, no pair of a single fibre."""
 
-_OUTPUTS = (
+_MADE = (
     SessionOutput(
         "session_metadata",
         "The catalogue row that the session was processed with, and what is doubtful about it.",
@@ -321,41 +321,20 @@ _OUTPUTS = (
         part="video",
         steps=("pose",),
     ),
-    SessionOutput(
-        "session_errors",
-        "Every typed error of the session's latest run.",
-        ALL_STAGES,
-        depends=(
-            "session_metadata",
-            "trials",
-            "task_performance",
-            "photometry_qc",
-            "corrections",
-            "preprocessed_signal",
-            "transients",
-            "responses",
-            "response_magnitudes",
-            "response_vector",
-            "condition_traces",
-            "response_cells",
-            "response_measures",
-            "time_course_sums",
-            "trial_mean_measures",
-            "region_pairs",
-            "wheel_velocity",
-            "trial_regressors",
-            "encoding_model",
-            "video_qc",
-            "pose",
-        ),
-        datasets=(),
-        parameters=(),
-        row_fields=(),
-        part="errors|verdicts|provenance",
-    ),
 )
 
-OUTPUTS: Mapping[str, SessionOutput] = MappingProxyType({output.name: output for output in _OUTPUTS})
+_ERRORS = SessionOutput(
+    "session_errors",
+    "Every typed error of the session's latest run.",
+    ALL_STAGES,
+    depends=tuple(output.name for output in _MADE),
+    datasets=(),
+    parameters=(),
+    row_fields=(),
+    part="errors|verdicts|provenance",
+)
+
+OUTPUTS: Mapping[str, SessionOutput] = MappingProxyType({output.name: output for output in (*_MADE, _ERRORS)})
 """All outputs by name, in the order in which a session makes them."""
 
 STAGES = (

@@ -26,6 +26,7 @@ from iblnm_core.session.response_measures import (
 )
 from iblnm_core.session.responses import Responses, extract_responses, mask_after_next_event
 from iblnm_core.session.stages import make_responses
+from iblnm_core.session.summary_layout import frame_datasets
 from iblnm_core.session.trial_mean_measures import trial_conditions, trial_mean_measures
 from iblnm_core.storage.session_file import Part, Values
 
@@ -234,7 +235,7 @@ def pair_rows(corrections: Mapping[str, Part], trials: pd.DataFrame, eid: str, p
 def pairs_part(rows: pd.DataFrame) -> Part:
     """Return the part of a session's pairs of fibres: a dataset per column."""
     stored = rows.assign(suspect=[np.nan if value is None else float(value) for value in rows["suspect"]])
-    return Part({str(name): list(c) if c.dtype == object else c.to_numpy() for name, c in stored.items()}, {})
+    return Part(frame_datasets(stored), {})
 
 
 def stored_pairs(part: Part) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def magnitude_rows(part: Part) -> pd.DataFrame:
 
 def read_magnitudes(file: SessionFile) -> pd.DataFrame:
     """Return the response magnitudes of a session file: one row per fibre, event and trial."""
-    frames = [magnitude_rows(part) for part in _parts(file, "magnitudes").values()]
+    frames = [magnitude_rows(part) for part in fiber_parts(file, "magnitudes").values()]
     if not frames:
         return pd.DataFrame(columns=["fiber_idx", "event", "trial", "response", "pre_event"])
     rows = pd.concat(frames, ignore_index=True)
@@ -66,7 +66,7 @@ def vector_part(fiber_idx: int, vector: "pd.Series[float]") -> Part:
 def read_vectors(file: SessionFile) -> dict[int, "pd.Series[float]"]:
     """Return the response vectors of a session file, by fibre."""
     found = {}
-    for part in _parts(file, "vector").values():
+    for part in fiber_parts(file, "vector").values():
         features = [str(name) for name in part.datasets["feature"]]
         found[int(part.attributes["fiber_idx"])] = pd.Series(np.asarray(part.datasets["response"]), index=features)
     return dict(sorted(found.items()))
@@ -84,7 +84,7 @@ def traces_part(fiber_idx: int, traces: pd.DataFrame, times: NDArray[np.float64]
 def read_traces(file: SessionFile) -> pd.DataFrame:
     """Return the mean courses of a session file: a row per fibre, event, contrast and outcome."""
     frames = []
-    for part in _parts(file, "traces").values():
+    for part in fiber_parts(file, "traces").values():
         columns = {name: part.datasets[name] for name in ("event", "contrast", "feedbackType", "n_trials")}
         rows = pd.DataFrame({"fiber_idx": part.attributes["fiber_idx"], **columns})
         times = np.asarray(part.datasets["times"])
@@ -95,29 +95,34 @@ def read_traces(file: SessionFile) -> pd.DataFrame:
 
 def frame_part(fiber_idx: int, frame: pd.DataFrame) -> Part:
     """Return the part of rows about one fibre: a dataset per column but those of session and fibre."""
-    datasets: dict[str, Values] = {}
-    for name in frame.columns.difference(["eid", "fiber_idx"], sort=False):
-        is_text = frame[name].dtype == object
-        datasets[str(name)] = list(frame[name]) if is_text else frame[name].to_numpy()
-    return Part(datasets, {"fiber_idx": fiber_idx})
+    return Part(frame_datasets(frame.drop(columns=["eid", "fiber_idx"], errors="ignore")), {"fiber_idx": fiber_idx})
 
 
-def read_frames(file: SessionFile, name: str) -> pd.DataFrame:
-    """Return the rows about all fibres of a session file that `frame_part` stored under a name."""
-    frames = [
-        pd.DataFrame({"fiber_idx": part.attributes["fiber_idx"], **part.datasets})
-        for part in _parts(file, name).values()
-    ]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+def frame_datasets(frame: pd.DataFrame, prefix: str = "") -> dict[str, Values]:
+    """Return a dataset per column of a frame of numbers and texts.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    prefix : str
+        Before the names of the columns.
+    """
+    return {
+        f"{prefix}{name}": list(values) if values.dtype == object else values.to_numpy()
+        for name, values in frame.items()
+    }
+
+
+def frame_rows(part: Part) -> pd.DataFrame:
+    """Return the rows about one fibre that `frame_part` stored."""
+    return pd.DataFrame({"fiber_idx": part.attributes["fiber_idx"], **part.datasets})
 
 
 def encoding_part(fiber_idx: int, model: EncodingModel) -> Part:
     """Return the part of one fibre's encoding model."""
     datasets: dict[str, Values] = {}
     for name, table in (("kernels", model.kernels), ("delta_r2", model.delta_r2)):
-        for column in table:
-            is_text = table[column].dtype == object
-            datasets[f"{name}/{column}"] = list(table[column]) if is_text else table[column].to_numpy()
+        datasets |= frame_datasets(table, f"{name}/")
     datasets["times"] = model.times
     datasets |= {name: getattr(model, name).astype(np.float32) for name in ("signal", "prediction", "held_out")}
     [row] = model.fit.to_dict("records")
@@ -126,7 +131,7 @@ def encoding_part(fiber_idx: int, model: EncodingModel) -> Part:
 
 def read_encoding_fits(file: SessionFile) -> pd.DataFrame:
     """Return how well the encoding models of a session file fit: a row per fibre."""
-    return pd.DataFrame([dict(part.attributes) for part in _parts(file, "encoding").values()])
+    return pd.DataFrame([dict(part.attributes) for part in fiber_parts(file, "encoding").values()])
 
 
 def read_encoding_tables(file: SessionFile, name: str) -> pd.DataFrame:
@@ -138,13 +143,20 @@ def read_encoding_tables(file: SessionFile, name: str) -> pd.DataFrame:
     name : {'kernels', 'delta_r2'}
     """
     frames = []
-    for part in _parts(file, "encoding").values():
+    for part in fiber_parts(file, "encoding").values():
         columns = {key.partition("/")[2]: v for key, v in part.datasets.items() if key.startswith(f"{name}/")}
         frames.append(pd.DataFrame({"fiber_idx": part.attributes["fiber_idx"], **columns}))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def _parts(file: SessionFile, name: str) -> Mapping[str, Part]:
-    """Return the parts of all fibres that have one of this name, by recording group."""
+def fiber_parts(file: SessionFile, name: str) -> Mapping[str, Part]:
+    """Return the parts of all fibres that have one of this name, by recording group.
+
+    Parameters
+    ----------
+    file : SessionFile
+    name : str
+        Last of the path, such as magnitudes.
+    """
     paths = {group: f"photometry/{group}/{name}" for group in file.regions()}
     return {group: file.read(path) for group, path in paths.items() if path in file}

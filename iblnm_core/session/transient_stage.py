@@ -15,7 +15,7 @@ from iblnm_core.errors import TransientsNotSeparable
 from iblnm_core.parameters import Parameters
 from iblnm_core.session.corrections_layout import trace_of
 from iblnm_core.session.summary_layout import frame_part
-from iblnm_core.storage.session_file import Part, SessionFile, Values
+from iblnm_core.storage.session_file import Part, Values
 
 WINDOWS = "windows/"
 """Before the names of what was counted around events."""
@@ -98,12 +98,6 @@ def _around_events(windows: pd.DataFrame) -> dict[str, Values]:
         table[(*place, windows["trial"].to_numpy(np.intp))] = windows[name]
         arrays[f"{WINDOWS}{name}"] = table
     return arrays
-
-
-def transient_parts(file: SessionFile) -> dict[str, Part]:
-    """Return the transients' parts of a session file by recording group."""
-    paths = {group: f"photometry/{group}/transients" for group in file.regions()}
-    return {group: file.read(path) for group, path in paths.items() if path in file}
 
 
 def transient_rows(part: Part) -> pd.DataFrame:
