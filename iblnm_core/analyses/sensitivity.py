@@ -84,7 +84,7 @@ def options_of(parameters: Parameters) -> list[Option]:
     parameters : Parameters
         The sections `selection`, `modelling`, `analyses`, `corrections` and `magnitudes`.
     """
-    selection, modelling = Selection.of(parameters.selection, parameters.corrections.primary), parameters.modelling
+    selection, modelling = Selection.of(parameters), parameters.modelling
     corrections, baseline = parameters.corrections.names, parameters.magnitudes.baseline_window_s
     coding = parameters.analyses.contrast_coding
     own = Option("", "", True, selection, modelling, coding, corrections[0], baseline_name(baseline))

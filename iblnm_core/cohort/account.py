@@ -112,7 +112,7 @@ def read_account(root: Root) -> Account:
         for schema in (SESSIONS, ERRORS, SESSION_STATUS, PERFORMANCE, LABELS, CORRECTIONS)
     )
     return account_of(
-        Selection.of(root.parameters.selection, root.parameters.corrections.primary),
+        Selection.of(root.parameters),
         sessions,
         errors,
         statuses,

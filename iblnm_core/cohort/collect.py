@@ -89,7 +89,8 @@ def _by_fiber(file: SessionFile, name: str, rows_of: Callable[[Part], pd.DataFra
     """Return the rows about all fibres that have a part of this name, with session and region."""
     parts = summary_layout.fiber_parts(file, name)
     frames = [rows_of(part).assign(brain_region=layout.region_of(group)) for group, part in parts.items()]
-    return pd.concat(frames, ignore_index=True).assign(eid=file.eid) if frames else pd.DataFrame()
+    filled = [rows for rows in frames if len(rows)]
+    return pd.concat(filled, ignore_index=True).assign(eid=file.eid) if filled else pd.DataFrame()
 
 
 def _corrections(file: SessionFile) -> pd.DataFrame:

@@ -13,8 +13,8 @@ import pandas as pd
 from iblnm_core import errors as error_classes
 from iblnm_core.cohort.fiber_filters import FiberKeys, keeps_a_fiber, without_primary
 from iblnm_core.cohort.labels import VERDICTS, Verdict, labelled_as
-from iblnm_core.cohort_parameters import SelectionParameters
 from iblnm_core.errors import ConfigurationError, SessionError
+from iblnm_core.parameters import Parameters
 from iblnm_core.schemas import RECORDINGS, SESSIONS
 from iblnm_core.vocabulary import ANALYSED_SESSION_TYPES, EXCLUDED_SUBJECTS
 
@@ -81,7 +81,7 @@ class Selection:
     """Error classes; each stands for its special cases too."""
     blocking_stages: tuple[str, ...] = ("query_database", "photometry", "task", "all")
     """Stages whose errors count: a missing wheel is no reason to do without a recording."""
-    targets: tuple[str, ...] = SelectionParameters().targets
+    targets: tuple[str, ...] = Parameters().selection.targets
     """Target labels, of which a session must have one and a recording must be one."""
     minimum_performance: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"training": 0.70}))
     """Smallest fraction of correct trials (0-1) by session type; other types need none."""
@@ -95,17 +95,18 @@ class Selection:
     """One session per subject and day: the best, or by the `reference` rule the first good one of all by id; or all."""
 
     @classmethod
-    def of(cls, parameters: SelectionParameters, primary: str | None = None) -> "Selection":
-        """Return the selection that the parameters of a root describe, and its primary correction."""
+    def of(cls, parameters: Parameters) -> "Selection":
+        """Return the selection that the parameters of a root describe: the section `selection`, and its primary correction."""
+        options = parameters.selection
         return cls(
-            primary=primary,
-            session_types=parameters.session_types,
-            targets=parameters.targets,
-            minimum_performance={"training": parameters.minimum_training_performance},
-            minimum_session_length_s=parameters.minimum_session_length_s or None,
-            duplicates=parameters.duplicates,
-            excluded_labels=parameters.excluded_labels,
-            excluded_eids=ARTEFACT_SESSIONS if parameters.artefact_sessions == "left_out" else frozenset(),
+            primary=parameters.corrections.primary,
+            session_types=options.session_types,
+            targets=options.targets,
+            minimum_performance={"training": options.minimum_training_performance},
+            minimum_session_length_s=options.minimum_session_length_s or None,
+            duplicates=options.duplicates,
+            excluded_labels=options.excluded_labels,
+            excluded_eids=ARTEFACT_SESSIONS if options.artefact_sessions == "left_out" else frozenset(),
         )
 
     def __post_init__(self) -> None:

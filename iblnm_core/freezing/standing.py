@@ -95,7 +95,7 @@ def _made_anew(root: Root, status: pd.DataFrame) -> Iterator[Table | StoredTable
     yield make_table(LABELS, labels)
     yield make_table(SESSION_STATUS, status)
     sessions = read_table(root.path, SESSIONS)
-    rules = Selection.of(root.parameters.selection, root.parameters.corrections.primary)
+    rules = Selection.of(root.parameters)
     chosen = select(sessions, frames["errors"], rules, frames["performance"], status, labels, frames["corrections"])
     yield make_table(SELECTION, account_table(chosen))
     yield make_table(RECORDINGS, recordings_table(chosen))

@@ -201,9 +201,9 @@ class PhotometrySessionGroup(RecordingAnalyses):
         }
         start = Selection()
         if isinstance(self.root, Root):
-            parameters = self.root.parameters
-            primary = parameters.corrections.primary if corrections == "primary" else None
-            start = Selection.of(parameters.selection, primary)
+            start = Selection.of(self.root.parameters)
+        if corrections == "keep":
+            start = replace(start, primary=None)
         changes = {name: _OFF[name] if value is False else value for name, value in given.items() if value is not None}
         self._choose(replace(start, **changes))
         return self

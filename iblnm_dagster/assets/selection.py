@@ -40,8 +40,7 @@ def selection(
     corrections: pd.DataFrame,
 ) -> Iterator[TableResult]:
     """Choose sessions and recordings by the parameters of the root."""
-    parameters = root.open().parameters
-    rules = Selection.of(parameters.selection, parameters.corrections.primary)
+    rules = Selection.of(root.open().parameters)
     chosen = select(sessions, errors, rules, performance, session_status, labels, corrections)
     tables = {SELECTION: account_table(chosen), RECORDINGS: recordings_table(chosen)}
     for schema, frame in tables.items():

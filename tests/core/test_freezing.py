@@ -81,7 +81,7 @@ def brought_up_to_date(root):
             write_table(root.path, table)
     errors, status = read_table(root.path, ERRORS), catalogue.status()
     labels = read_labels(root.path).rows
-    rules = Selection.of(root.parameters.selection, root.parameters.corrections.primary)
+    rules = Selection.of(root.parameters)
     sessions, performance, corrections = (read_table(root.path, s) for s in (SESSIONS, PERFORMANCE, CORRECTIONS))
     chosen = select(sessions, errors, rules, performance, status, labels, corrections)
     made = {

@@ -309,7 +309,7 @@ def test_the_cohort_page_selects_as_the_selection_of_analyses(reported):
     root, _ = reported
     cohort = read_cohort(root)
     statuses = read_table(root.path, SESSION_STATUS)
-    selection = Selection.of(root.parameters.selection, root.parameters.corrections.primary)
+    selection = Selection.of(root.parameters)
     labels, corrections = (schema.arrow().empty_table().to_pandas() for schema in (LABELS, CORRECTIONS))
     chosen = select(cohort.sessions, cohort.errors, selection, cohort.performance, statuses, labels, corrections)
     for schema, ours, theirs in (

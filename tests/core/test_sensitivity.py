@@ -75,7 +75,7 @@ def by_the_models(tables, parameters):
     chosen = select(
         tables["sessions"],
         tables["errors"],
-        Selection.of(parameters.selection, parameters.corrections.primary),
+        Selection.of(parameters),
         *catalogue,
     )
     frame = modelling_frame(tables["responses"], tables["trial_regressors"], chosen.recordings, parameters.modelling)

@@ -391,7 +391,7 @@ def root(tmp_path_factory):
     add_label(created.path, B, 0, "keep", author="ben", note="first look")
     add_label(created.path, B, 0, "reject", author="ana", note=HOSTILE)
     tables.labels = read_labels(created.path).rows
-    chosen = tables.account(Selection.of(created.parameters.selection, created.parameters.corrections.primary)).chosen
+    chosen = tables.account(Selection.of(created.parameters)).chosen
     stored = {
         SESSIONS: tables.sessions,
         ERRORS: tables.errors,
