@@ -205,11 +205,11 @@ def test_keys_and_controls_change_only_what_they_are_about(viewer, page, eids):
     after = heat_maps(page)
     assert before[0] == after[0]
     assert None in after[1]
-    first, second = page.title().split()[-1], None
+    # read before the key: the page may answer faster than it is asked again
+    first = page.title()
     page.keyboard.press("r")
-    until(page, "title => document.title !== title", page.title())
+    until(page, "title => document.title !== title", first)
     second = page.title().split()[-1]
-    assert first != second
     assert query(page)["region"] == second
     assert time_window(page) == window
     page.keyboard.press("0")
