@@ -105,7 +105,11 @@ def demo(root: Path, subjects: int | None, sessions: int | None, seed: int, ui: 
 )
 @click.option("--preset", help="Parameter preset, default or reference (for a new root).")
 @click.option(
-    "--only", "only", type=click.Choice(STAGES), help="Only this stage, and what it needs where that is not current."
+    "--only",
+    "only",
+    type=click.Choice(STAGES),
+    multiple=True,
+    help="Only this stage, and what it needs where that is not current; may be given several times.",
 )
 @click.option("--from", "first", type=click.Choice(STAGES), help="This stage and those after it.")
 @click.option("--eid", "eids", multiple=True, metavar="EID", help="Only this session; may be given several times.")
@@ -126,7 +130,7 @@ def run(
     source: str | None,
     cache: Path | None,
     preset: str | None,
-    only: str | None,
+    only: Sequence[str],
     first: str | None,
     eids: Sequence[str],
     failed: bool,
@@ -165,10 +169,12 @@ def run(
         sys.exit(1)
 
 
-def _stages(only: str | None, first: str | None) -> tuple[str, ...]:
+def _stages(only: Sequence[str], first: str | None) -> tuple[str, ...]:
     if only and first:
         raise click.UsageError("--only and --from exclude each other")
-    return (only,) if only else STAGES[STAGES.index(first) :] if first else STAGES
+    if only:
+        return tuple(stage for stage in STAGES if stage in only)
+    return STAGES[STAGES.index(first) :] if first else STAGES
 
 
 @main.command(epilog=_examples("iblnm index /data/one"))

@@ -13,6 +13,7 @@ import dagster as dg
 import psutil
 import pytest
 from tests_support.sessions import catalogue_of
+from tests_support.stages import ONLY_SESSIONS
 
 from iblnm_core.cohort.collect import collected_rows
 from iblnm_core.cohort.status import Catalogue
@@ -32,7 +33,15 @@ N_KILLS = int(os.environ.get("IBLNM_KILLS", "20"))
 
 def start_run(root, mark):
     """Start `iblnm run` as a user would, all its processes marked."""
-    command = [sys.executable, "-c", "from iblnm_dagster.cli import main; main()", "run", "--root", str(root.path)]
+    command = [
+        sys.executable,
+        "-c",
+        "from iblnm_dagster.cli import main; main()",
+        "run",
+        "--root",
+        str(root.path),
+        *ONLY_SESSIONS,
+    ]
     environment = {**os.environ, MARK: mark}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

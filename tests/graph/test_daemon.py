@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from tests_support.paths import REPOSITORY
+from tests_support.stages import ONLY_SESSIONS
 
 from iblnm_core.root import create_root
 from iblnm_core.schemas import SESSIONS
@@ -147,7 +148,7 @@ def automated(tmp_path_factory, copies):
     """Thirty sessions, done by a run of the command line."""
     folder = tmp_path_factory.mktemp("daemon")
     graph = Automated(folder, copies(folder / "cache", N_SESSIONS))
-    done = graph.iblnm("run")
+    done = graph.iblnm("run", *ONLY_SESSIONS)
     assert done.returncode == 0, done.stdout + done.stderr
     return graph
 

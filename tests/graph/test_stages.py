@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from tests_support.stages import ONLY_SESSIONS
 
 from iblnm_core.analyses.registry import ANALYSES
 from iblnm_core.cohort.status import Catalogue
@@ -145,11 +146,11 @@ def test_a_stage_that_goes_wrong_stops_what_follows_unless_told_otherwise(world,
     break_file(table)
     position.unlink()
     np.save(position, moved)
-    stopped = world.iblnm("run")
+    stopped = world.iblnm("run", *ONLY_SESSIONS)
     assert stopped.returncode == 1
     assert "datasets.pqt" in stopped.stderr
     assert world.states()[world.sound]["wheel_velocity"] == "out of date"
-    went_on = world.iblnm("run", "--skip-errors")
+    went_on = world.iblnm("run", "--skip-errors", *ONLY_SESSIONS)
     assert went_on.returncode == 1
     assert "catalogue" in went_on.stderr
     assert "datasets.pqt" in went_on.stderr

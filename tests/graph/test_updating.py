@@ -2,10 +2,10 @@
 
 import dagster as dg
 import pytest
+from tests_support.stages import SESSION_STAGES
 
 from iblnm_core.cohort.status import Catalogue
 from iblnm_core.root import create_root
-from iblnm_core.session.outputs import ON_REQUEST
 from iblnm_dagster import runs as runs_module
 from iblnm_dagster.instance import open_instance
 from iblnm_dagster.updating import Request, update
@@ -22,7 +22,7 @@ def session_runs(root):
 
 def states(root):
     status = Catalogue.load(root).status()
-    status = status[~status["asset"].isin(ON_REQUEST)]
+    status = status[status["asset"].isin(Request(stages=SESSION_STAGES).outputs)]
     return {eid: set(rows["state"]) for eid, rows in status.groupby("eid")}
 
 
@@ -32,13 +32,13 @@ def test_failed_sessions_run_again_in_one_run_and_a_mended_one_is_ok(tmp_path, c
     mended, broken = made.eids[1], made.eids[3]
     sound = few_trials(made.folders[mended])
     few_trials(made.folders[broken])
-    assert update(root, Request()).failed == [mended, broken]
+    assert update(root, Request(stages=SESSION_STAGES)).failed == [mended, broken]
     stored = {eid: root.session_file(eid).stat().st_mtime_ns for eid in made.eids}
     path = made.folders[mended] / TRIALS
     path.unlink()
     path.write_bytes(sound)
     known = len(session_runs(root))
-    result = update(root, Request(failed=True))
+    result = update(root, Request(failed=True, stages=SESSION_STAGES))
     (run,) = session_runs(root)[known:]
     assert run.run_config["ops"]["session"]["config"]["eids"] == [mended, broken]
     assert set(result.reports) == {mended, broken}
@@ -52,9 +52,9 @@ def test_failed_sessions_run_again_in_one_run_and_a_mended_one_is_ok(tmp_path, c
 def test_nothing_failed_is_nothing_to_run(tmp_path, copies):
     made = copies(tmp_path / "cache", 1)
     root = create_root(tmp_path / "root", cache=made.cache)
-    assert update(root, Request()).failed == []
+    assert update(root, Request(stages=SESSION_STAGES)).failed == []
     known = len(session_runs(root))
-    assert update(root, Request(failed=True)).reports == {}
+    assert update(root, Request(failed=True, stages=SESSION_STAGES)).reports == {}
     assert len(session_runs(root)) == known
 
 
@@ -64,7 +64,7 @@ def test_many_failed_sessions_that_lie_together_are_one_run_too(tmp_path, copies
     for folder in made.folders.values():
         few_trials(folder)
     monkeypatch.setattr(runs_module, "SESSIONS_PER_RUN", 2)
-    assert update(root, Request()).failed == made.eids
+    assert update(root, Request(stages=SESSION_STAGES)).failed == made.eids
     assert len(session_runs(root)) == 2
-    assert update(root, Request(failed=True)).failed == made.eids
+    assert update(root, Request(failed=True, stages=SESSION_STAGES)).failed == made.eids
     assert len(session_runs(root)) == 3

@@ -6,6 +6,7 @@ import time
 
 import psutil
 import pytest
+from tests_support.stages import ONLY_SESSIONS
 from ui.interface import Server, command, eventually, processes_of
 
 from iblnm_core.root import create_root
@@ -132,7 +133,7 @@ def test_cancelled_in_the_middle_a_run_leaves_whole_files_and_the_next_one_goes_
     assert before + 3 <= len(finished) < SESSIONS
 
     time.sleep(0.01)
-    again = command(batch.server.root, "run")
+    again = command(batch.server.root, "run", *ONLY_SESSIONS)
     assert again.returncode == 0, again.stderr
     complete = batch.whole()
     assert sorted(complete) == batch.eids
