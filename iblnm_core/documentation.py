@@ -30,7 +30,8 @@ sorted by their key."""
 _FILE_INTRODUCTION = f"""\
 `data/sessions/{{eid}}.h5` holds everything about one session. `REGION` is the name of a recording: its brain region with
 hemisphere where known (`VTA-l`), and `#2` after it for a second fibre in the same region. A null text is stored as
-`{NULL}`. Every part has an attribute `content_hash`, by which a reader sees that it is what was written."""
+`{NULL}`. Columns of one length that stand together are one dataset `rows` with a field for each: `file["photometry/VTA-l/cells/rows"]["event"]`.
+Every part has the attributes `content_digest` and `rows_digest`, by which a reader sees that its arrays, and its rows and attributes, are what was written."""
 
 _ERRORS_INTRODUCTION = """\
 Each rule is one asset check of the same name in the graph. A *fatal* error fails its check loudly and stops outputs of
@@ -87,6 +88,9 @@ def _part_blocks(part: FilePart) -> Iterator[str]:
     if part.datasets:
         rows = [(f"`{e.name}`", e.kind, e.shape, e.unit, e.description) for e in part.datasets]
         yield _markdown_table(("Dataset", "Type", "Shape", "Unit", "Meaning"), rows)
+    if part.rows:
+        rows = [(f"`{e.name}`", e.kind, e.shape, e.unit, e.description) for e in part.rows]
+        yield _markdown_table(("Field of `rows`", "Type", "Shape", "Unit", "Meaning"), rows)
     if part.attributes:
         rows = [(f"`{e.name}`", e.kind, e.shape, e.unit, e.description) for e in part.attributes]
         yield _markdown_table(("Attribute", "Type", "Shape", "Unit", "Meaning"), rows)

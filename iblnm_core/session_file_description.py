@@ -96,7 +96,7 @@ def _regressors_part() -> FilePart:
     return FilePart(
         "trial_regressors",
         "The session's rows of `results/responses/trial_regressors.pqt`, in the order of its trials.",
-        tuple(
+        rows=tuple(
             Entry(c.name, "text" if c.kind == "text" else "float64", c.description, "(n,)", c.unit)
             for c in TABLES["trial_regressors"].columns
             if c.name not in {"eid", "trial"}
@@ -177,7 +177,7 @@ FILE_PARTS: tuple[FilePart, ...] = (
     FilePart(
         "photometry/REGION/magnitudes",
         "The size of every response: masked from the next event on, less its baseline, mean of the early window.",
-        (
+        rows=(
             Entry("trials", "int64", "row of each response in `trials`", "(n,)"),
             Entry("stimOn_times", "float64", "responses to the stimulus", "(n,)", "z"),
             Entry("firstMovement_times", "float64", "responses to the first movement", "(n,)", "z"),
@@ -186,7 +186,7 @@ FILE_PARTS: tuple[FilePart, ...] = (
             Entry("pre_event/firstMovement_times", "float64", "what was there before the movement", "(n,)", "z"),
             Entry("pre_event/feedback_times", "float64", "what was there before the feedback", "(n,)", "z"),
         ),
-        (
+        attributes=(
             Entry("baseline_window", "float64", "start (included) and end (excluded) of the baseline", "(2,)", "s"),
             Entry("early_window", "float64", "start (included) and end (excluded) of the window", "(2,)", "s"),
             Entry("pre_event_window", "float64", "start (included) and end (excluded) of what was before", "(2,)", "s"),
@@ -196,20 +196,16 @@ FILE_PARTS: tuple[FilePart, ...] = (
     FilePart(
         "photometry/REGION/vector",
         "The response vector: the mean size of the responses in every condition.",
-        (
+        rows=(
             Entry("feature", "text", "condition, such as stimOn_c6.25_ipsi_incorrect", "(f,)"),
             Entry("response", "float64", "mean over the trials that models use", "(f,)", "z"),
         ),
-        (FIBER_INDEX,),
+        attributes=(FIBER_INDEX,),
     ),
     FilePart(
         "photometry/REGION/traces",
         "The mean course of the responses in every condition.",
         (
-            Entry("event", "text", "the event", "(c,)"),
-            Entry("contrast", "float64", "unsigned stimulus contrast", "(c,)", "%"),
-            Entry("feedbackType", "int64", "1 reward, -1 error", "(c,)"),
-            Entry("n_trials", "int64", "trials whose first sample is known", "(c,)", "trials"),
             Entry("times", "float64", "sample times relative to the event", "(w,)", "s"),
             Entry(
                 "response",
@@ -220,6 +216,12 @@ FILE_PARTS: tuple[FilePart, ...] = (
             ),
         ),
         (FIBER_INDEX,),
+        (
+            Entry("event", "text", "the event", "(c,)"),
+            Entry("contrast", "float64", "unsigned stimulus contrast", "(c,)", "%"),
+            Entry("feedbackType", "int64", "1 reward, -1 error", "(c,)"),
+            Entry("n_trials", "int64", "trials whose first sample is known", "(c,)", "trials"),
+        ),
     ),
     FilePart(
         "photometry/REGION/encoding",

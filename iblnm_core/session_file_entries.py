@@ -51,6 +51,8 @@ class FilePart:
         `REGION` stands for the name of a recording.
     description : str
     datasets, attributes : tuple of Entry
+    rows : tuple of Entry
+        Columns of the dataset `rows`.
     by_hand : bool
         Only there when a person made it.
     """
@@ -59,6 +61,7 @@ class FilePart:
     description: str
     datasets: tuple[Entry, ...] = ()
     attributes: tuple[Entry, ...] = ()
+    rows: tuple[Entry, ...] = ()
     by_hand: bool = False
 
     @property

@@ -40,7 +40,6 @@ def _corrections_part() -> FilePart:
             Entry(
                 "CORRECTION/fit/weight", "float32", "final weight of the robust fit; absent where there is none", "(k,)"
             ),
-            *(described(events[name], f"event_reference/{name}", "(e,)") for name in ("event", "t", "share", "n")),
         ),
         (
             Entry("fs", "int64", "sampling rate", unit="Hz"),
@@ -49,6 +48,7 @@ def _corrections_part() -> FilePart:
             Entry("names", "list of text", "all of them"),
             *(described(numbers[name]) for name in of_fiber),
         ),
+        tuple(described(events[name], f"event_reference/{name}", "(e,)") for name in ("event", "t", "share", "n")),
     )
 
 
@@ -102,16 +102,6 @@ def _transients_part() -> FilePart:
         "photometry/REGION/transients",
         "The transients of the primary correction, and how many there are in windows around events.",
         (
-            *(
-                Entry(
-                    name,
-                    stored.get(name, KINDS[columns[name].kind]),
-                    columns[name].description,
-                    "(t,)",
-                    columns[name].unit,
-                )
-                for name in rows
-            ),
             Entry("windows/event", "text", "the events", "(e,)"),
             Entry("windows/window", "text", "pre, post and late: before, just after and later after an event", "(w,)"),
             Entry(
@@ -125,6 +115,12 @@ def _transients_part() -> FilePart:
             _CORRECTION,
             *(Entry(column.name, KINDS[column.kind], column.description, unit=column.unit) for column in summary),
         ),
+        tuple(
+            Entry(
+                name, stored.get(name, KINDS[columns[name].kind]), columns[name].description, "(t,)", columns[name].unit
+            )
+            for name in rows
+        ),
     )
 
 
@@ -133,8 +129,8 @@ def _cells_part() -> FilePart:
     return FilePart(
         "photometry/REGION/cells",
         "Sizes of the responses under other corrections and baselines, added up over trials that models cannot tell apart.",
-        tuple(Entry(column.name, KINDS[column.kind], column.description, "(c,)", column.unit) for column in columns),
-        (FIBER_INDEX,),
+        attributes=(FIBER_INDEX,),
+        rows=tuple(Entry(c.name, KINDS[c.kind], c.description, "(c,)", c.unit) for c in columns),
     )
 
 
@@ -167,8 +163,8 @@ def _mean_measures_part() -> FilePart:
     return FilePart(
         "photometry/REGION/mean_measures",
         "The shape of mean responses in the primary correction, with 95 % intervals.",
-        tuple(Entry(column.name, KINDS[column.kind], column.description, "(m,)", column.unit) for column in columns),
-        (FIBER_INDEX,),
+        attributes=(FIBER_INDEX,),
+        rows=tuple(Entry(c.name, KINDS[c.kind], c.description, "(m,)", c.unit) for c in columns),
     )
 
 
@@ -200,7 +196,7 @@ def _pairs_part() -> FilePart:
     return FilePart(
         "region_pairs",
         "How the corrected traces of every two fibres go together.",
-        tuple(
+        rows=tuple(
             Entry(column.name, kinds.get(column.name, KINDS[column.kind]), column.description, "(p,)", column.unit)
             for column in columns
         ),

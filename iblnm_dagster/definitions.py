@@ -18,7 +18,7 @@ from iblnm_dagster.assets.exports import build_nwb
 from iblnm_dagster.assets.figures import build_figures, figure_key
 from iblnm_dagster.assets.reports import cohort_report, session_report
 from iblnm_dagster.assets.selection import selection
-from iblnm_dagster.assets.tables import build_collected_table, session_status, stage_logs
+from iblnm_dagster.assets.tables import collected_tables, session_status, stage_logs
 from iblnm_dagster.assets.upstream import fibers, labels, session_index, sessions, sessions_qc
 from iblnm_dagster.automation import catalogue_daily, due_sessions, tables_hourly
 from iblnm_dagster.io_managers import SessionFileIOManager, TableIOManager
@@ -61,7 +61,7 @@ def build_defs(
             sessions_qc,
             fibers,
             build_session_step(progress),
-            *(build_collected_table(name) for name in COLLECTED),
+            collected_tables,
             stage_logs,
             session_status,
             labels,

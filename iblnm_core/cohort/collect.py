@@ -1,17 +1,19 @@
 """Tables collected from session files: what is there is kept, only sessions whose file changed are read again."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from iblnm_core.analyses.response_vectors import feature_order
+from iblnm_core.cohort import session_rows
 from iblnm_core.cohort.current import stamp_of
+from iblnm_core.cohort.session_rows import RowStack, by_fiber, one_row
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.identifiers import is_eid
 from iblnm_core.root import Root
@@ -39,16 +41,9 @@ from iblnm_core.schemas import (
     TRIALS,
     VIDEO,
 )
-from iblnm_core.session import (
-    corrections_layout,
-    layout,
-    ledger,
-    pose_layout,
-    shape_stage,
-    summary_layout,
-    transient_stage,
-)
+from iblnm_core.session import layout, pose_layout
 from iblnm_core.session.outputs import ALL_STAGES
+from iblnm_core.session.summary_layout import read_encoding_fits, read_encoding_tables
 from iblnm_core.storage.session_file import Part, SessionFile
 from iblnm_core.storage.tables import StoredTable, Table, make_table, read_table, stored_table
 from iblnm_core.table_schema import TableSchema
@@ -74,176 +69,39 @@ class Collected:
     broken: tuple[str, ...]
 
 
-def _errors(file: SessionFile) -> pd.DataFrame:
-    if "provenance" not in file:
-        raise KeyError(f"{file.path} was not written by this pipeline")
-    return pd.DataFrame(ledger.read_errors(file), columns=ERRORS.column_names)
-
-
-def _qc(file: SessionFile) -> pd.DataFrame:
-    rows = layout.read_qc(file)
-    return rows.assign(eid=file.eid) if len(rows) else rows
-
-
-def _by_fiber(file: SessionFile, name: str, rows_of: Callable[[Part], pd.DataFrame]) -> pd.DataFrame:
-    """Return the rows about all fibres that have a part of this name, with session and region."""
-    parts = summary_layout.fiber_parts(file, name)
-    frames = [rows_of(part).assign(brain_region=layout.region_of(group)) for group, part in parts.items()]
-    filled = [rows for rows in frames if len(rows)]
-    return pd.concat(filled, ignore_index=True).assign(eid=file.eid) if filled else pd.DataFrame()
-
-
-def _corrections(file: SessionFile) -> pd.DataFrame:
-    return _by_fiber(file, "corrections", lambda part: pd.DataFrame(corrections_layout.correction_rows(part)))
-
-
-def _event_reference(file: SessionFile) -> pd.DataFrame:
-    return _by_fiber(file, "corrections", corrections_layout.event_reference_rows)
-
-
-def _transients(file: SessionFile) -> pd.DataFrame:
-    return _by_fiber(file, "transients", _numbered_transients)
-
-
-def _numbered_transients(part: Part) -> pd.DataFrame:
-    rows = transient_stage.transient_rows(part)
-    return rows.assign(transient=np.arange(len(rows)), unit="dff")
-
-
-def _transient_summary(file: SessionFile) -> pd.DataFrame:
-    return _by_fiber(file, "transients", lambda part: pd.DataFrame([part.attributes]))
-
-
-def _performance(file: SessionFile) -> pd.DataFrame:
-    if "performance" not in file:
-        return pd.DataFrame()
-    row = layout.read_performance(file)
-    return pd.DataFrame({name: [value] for name, value in row.items()})
-
-
-def _video(file: SessionFile) -> pd.DataFrame:
-    return pd.DataFrame([layout.read_video(file)]) if "video_qc" in file else pd.DataFrame()
-
-
-def _pose(file: SessionFile) -> pd.DataFrame:
-    return pd.DataFrame([pose_layout.read_pose(file)]) if pose_layout.PART in file else pd.DataFrame()
-
-
-def _trials(file: SessionFile) -> pd.DataFrame:
-    if "trials" not in file:
-        return pd.DataFrame()
-    session = layout.read_metadata(file)
-    keys = {name: session[name] for name in ("subject", "session_n", "session_type")}
-    trials = layout.read_trials(file)
-    rows = trials.assign(eid=file.eid, trial=np.arange(len(trials)), **keys)
-    return rows.reindex(columns=TRIALS.column_names)
-
-
-def _regressors(file: SessionFile) -> pd.DataFrame:
-    return layout.read_regressors(file) if "trial_regressors" in file else pd.DataFrame()
-
-
-def _responses(file: SessionFile) -> pd.DataFrame:
-    """Return magnitudes beside the task's variables; none while the two were made from different trial tables."""
-    if not ledger.share_trials(file, "response_magnitudes", "trial_regressors"):
-        return pd.DataFrame()
-    rows, session = summary_layout.read_magnitudes(file), layout.read_metadata(file)
-    if rows.empty:
-        return rows
-    trials = layout.read_regressors(file).set_index("trial").drop(columns="eid")
-    for name in ("target_NM", "brain_region", "hemisphere"):
-        rows[name] = _of_fibers(session[name], rows["fiber_idx"].to_numpy(int))
-    scalars = {name: session[name] for name in ("subject", "session_type", "NM")}
-    rows = rows.assign(eid=file.eid, **scalars).join(trials, on="trial")
-    return rows.rename(columns={"response": "response_early"}).reindex(columns=RESPONSES.column_names)
-
-
-def _of_fibers(values: Sequence[Any], fibers: NDArray[np.int64]) -> NDArray[np.object_]:
-    """Return the entries of a session's list for fibres: a session without regions in its row still has those of its signal."""
-    padded: NDArray[np.object_] = np.array([*values, *[None] * (fibers.max() + 1 - len(values))], dtype=object)
-    return padded[fibers]
-
-
-def _vectors(file: SessionFile) -> pd.DataFrame:
-    vectors = summary_layout.read_vectors(file)
-    if not vectors:
-        return pd.DataFrame()
-    rows = pd.DataFrame(list(vectors.values()))
-    fibers = np.array(list(vectors))
-    targets = _of_fibers(layout.read_metadata(file)["target_NM"], fibers)
-    return rows.assign(eid=file.eid, fiber_idx=fibers, target_NM=targets)
-
-
-def _cells(file: SessionFile) -> pd.DataFrame:
-    return _by_fiber(file, "cells", summary_layout.frame_rows)
-
-
-def _mean_measures(file: SessionFile) -> pd.DataFrame:
-    return _by_fiber(file, "mean_measures", summary_layout.frame_rows)
-
-
-def _course_sums(file: SessionFile) -> pd.DataFrame:
-    return _by_fiber(file, "course_sums", shape_stage.course_sum_rows)
-
-
-def _region_pairs(file: SessionFile) -> pd.DataFrame:
-    if "region_pairs" not in file:
-        return pd.DataFrame()
-    return shape_stage.stored_pairs(file.read("region_pairs")).assign(eid=file.eid)
-
-
-def _traces(file: SessionFile) -> pd.DataFrame:
-    return summary_layout.read_traces(file).assign(eid=file.eid)
-
-
-def _encoding(file: SessionFile, rows: pd.DataFrame) -> pd.DataFrame:
-    if rows.empty:
-        return rows
-    targets = _of_fibers(layout.read_metadata(file)["target_NM"], rows["fiber_idx"].to_numpy(int))
-    return rows.assign(eid=file.eid, target_NM=targets)
-
-
-def _encoding_fits(file: SessionFile) -> pd.DataFrame:
-    return _encoding(file, summary_layout.read_encoding_fits(file))
-
-
-def _encoding_kernels(file: SessionFile) -> pd.DataFrame:
-    return _encoding(file, summary_layout.read_encoding_tables(file, "kernels"))
-
-
-def _encoding_delta_r2(file: SessionFile) -> pd.DataFrame:
-    return _encoding(file, summary_layout.read_encoding_tables(file, "delta_r2"))
-
-
-def _timings(file: SessionFile) -> pd.DataFrame:
-    rows = _regressors(file)
-    return rows[TRIAL_TIMING.column_names] if len(rows) else rows
-
-
-COLLECTED: Mapping[str, tuple[TableSchema, Callable[[SessionFile], pd.DataFrame]]] = MappingProxyType(
+COLLECTED: Mapping[str, tuple[TableSchema, session_rows.Reader]] = MappingProxyType(
     {
-        "errors": (ERRORS, _errors),
-        "qc_photometry": (QC_PHOTOMETRY, _qc),
-        "corrections": (CORRECTIONS, _corrections),
-        "event_reference": (EVENT_REFERENCE, _event_reference),
-        "transients": (TRANSIENTS, _transients),
-        "transient_summary": (TRANSIENT_SUMMARY, _transient_summary),
-        "performance": (PERFORMANCE, _performance),
-        "trials": (TRIALS, _trials),
-        "trial_timing": (TRIAL_TIMING, _timings),
-        "trial_regressors": (TRIAL_REGRESSORS, _regressors),
-        "responses": (RESPONSES, _responses),
-        "response_matrix": (RESPONSE_MATRIX, _vectors),
-        "response_cells": (RESPONSE_CELLS, _cells),
-        "time_course_sums": (TIME_COURSE_SUMS, _course_sums),
-        "trial_mean_measures": (TRIAL_MEAN_MEASURES, _mean_measures),
-        "region_pairs": (REGION_PAIRS, _region_pairs),
-        "condition_traces": (CONDITION_TRACES, _traces),
-        "encoding_fits": (ENCODING_FITS, _encoding_fits),
-        "encoding_kernels": (ENCODING_KERNELS, _encoding_kernels),
-        "encoding_delta_r2": (ENCODING_DELTA_R2, _encoding_delta_r2),
-        "video": (VIDEO, _video),
-        "pose": (POSE, _pose),
+        "errors": (ERRORS, session_rows.error_rows),
+        "qc_photometry": (QC_PHOTOMETRY, session_rows.qc_rows),
+        "corrections": (CORRECTIONS, session_rows.correction_rows),
+        "event_reference": (EVENT_REFERENCE, by_fiber("corrections", session_rows.event_reference_columns)),
+        "transients": (TRANSIENTS, by_fiber("transients", session_rows.transient_columns)),
+        "transient_summary": (TRANSIENT_SUMMARY, by_fiber("transients", lambda part: part.attributes)),
+        "performance": (PERFORMANCE, one_row("performance", layout.read_performance)),
+        "trials": (TRIALS, session_rows.trial_rows),
+        "trial_timing": (TRIAL_TIMING, session_rows.timing_rows),
+        "trial_regressors": (TRIAL_REGRESSORS, session_rows.regressor_rows),
+        "responses": (RESPONSES, session_rows.response_rows),
+        "response_matrix": (RESPONSE_MATRIX, session_rows.vector_rows),
+        "response_cells": (RESPONSE_CELLS, by_fiber("cells", session_rows.frame_columns)),
+        "time_course_sums": (
+            TIME_COURSE_SUMS,
+            by_fiber("course_sums", session_rows.course_sum_columns, arrays=True),
+        ),
+        "trial_mean_measures": (TRIAL_MEAN_MEASURES, by_fiber("mean_measures", session_rows.frame_columns)),
+        "region_pairs": (REGION_PAIRS, session_rows.pair_rows),
+        "condition_traces": (CONDITION_TRACES, session_rows.trace_rows),
+        "encoding_fits": (ENCODING_FITS, session_rows.encoding_rows(read_encoding_fits)),
+        "encoding_kernels": (
+            ENCODING_KERNELS,
+            session_rows.encoding_rows(partial(read_encoding_tables, name="kernels")),
+        ),
+        "encoding_delta_r2": (
+            ENCODING_DELTA_R2,
+            session_rows.encoding_rows(partial(read_encoding_tables, name="delta_r2")),
+        ),
+        "video": (VIDEO, one_row("video_qc", layout.read_video)),
+        "pose": (POSE, one_row(pose_layout.PART, pose_layout.read_pose)),
     }
 )
 """Collected tables: their schema, and how their rows are read from a session file."""
@@ -278,41 +136,100 @@ OUTPUT_OF: Mapping[str, str] = MappingProxyType(
 
 
 def collect(root: Root, name: str) -> Collected:
-    """Return a collected table brought up to date with the session files.
+    """Return one collected table brought up to date with the session files; see `collect_tables`."""
+    [(_, found)] = collect_tables(root, [name])
+    return found
+
+
+def collect_tables(root: Root, names: Iterable[str]) -> Iterator[tuple[str, Collected]]:
+    """Yield collected tables brought up to date with the session files.
+
+    A session file is opened once for all tables that do not know it as it is.
 
     Parameters
     ----------
     root : Root
-    name : str
-        A key of `COLLECTED`.
+    names : iterable of str
+        Keys of `COLLECTED`; the tables come in their order.
     """
-    schema, read_rows = COLLECTED[name]
     stamps = {eid: stamp_of(path) for eid, path in session_files(root).items()}
-    stored = stored_table(root.path, schema)
-    known: Mapping[str, Any] = stored.notes.get("stamps", {}) if stored is not None else {}
-    if stored is not None and known == stamps:
-        return Collected(stored, len(stamps), 0, ())
-    unchanged = {eid for eid, stamp in stamps.items() if known.get(eid) == stamp}
-    frames = []
-    try:
-        if unchanged:
-            former = read_table(root.path, schema)
-            frames.append(former[former["eid"].isin(unchanged)])
-    except (FileNotFoundError, CorruptArtifact):
-        unchanged = set()
-    kept_stamps = {eid: stamps[eid] for eid in unchanged}
-    broken = []
-    changed = sorted(set(stamps) - unchanged)
-    for eid in changed:
+    tables = {name: _Update(root, name, stamps) for name in names}
+    for eid in stamps:
+        due = [table for table in tables.values() if eid in table.changed]
+        if not due:
+            continue
         try:
-            with SessionFile(root.session_file(eid), eid) as file:
-                frames.append(read_rows(file))
+            with _ReadOnce(root.session_file(eid), eid) as file:
+                for table in due:
+                    table.add(file)
+        except CorruptArtifact:
+            for table in due:
+                table.broken.append(eid)
+    for name, table in tables.items():
+        yield name, table.result()
+
+
+class _ReadOnce(SessionFile):
+    """A session file of which several tables read the same parts."""
+
+    def __init__(self, path: Path, eid: str) -> None:
+        super().__init__(path, eid)
+        self._known: dict[tuple[str, bool], Part] = {}
+
+    def _read(self, path: str, *, arrays: bool) -> Part:
+        if (path, arrays) not in self._known:
+            self._known[path, arrays] = super()._read(path, arrays=arrays)
+        return self._known[path, arrays]
+
+
+class _Update:
+    """A collected table that is being brought up to date."""
+
+    def __init__(self, root: Root, name: str, stamps: Mapping[str, Any]) -> None:
+        self._root, self._stamps = root, stamps
+        self._schema, self._read = COLLECTED[name]
+        self._stored = stored_table(root.path, self._schema)
+        known = self._stored.notes.get("stamps", {}) if self._stored is not None else {}
+        self._is_current = self._stored is not None and known == stamps
+        unchanged = {eid for eid, stamp in stamps.items() if known.get(eid) == stamp}
+        self._rows = RowStack(self._schema)
+        if unchanged and not self._is_current:
+            try:
+                former = read_table(root.path, self._schema)
+            except (FileNotFoundError, CorruptArtifact):
+                unchanged = set()
+            else:
+                kept = former[former["eid"].isin(unchanged)]
+                self._rows.add({str(column): _plain(values) for column, values in kept.items()})
+        self.changed = set(stamps) - unchanged
+        self.broken: list[str] = []
+
+    def add(self, file: SessionFile) -> None:
+        """Take the rows of a session file; one that has not what it should have is broken."""
+        try:
+            found = list(self._read(file))
         except (CorruptArtifact, KeyError):
-            broken.append(eid)
+            self.broken.append(file.eid)
         else:
-            kept_stamps[eid] = stamps[eid]
-    table = make_table(schema, _stacked(frames, schema), {"stamps": kept_stamps})
-    return Collected(table, len(kept_stamps), len(changed), tuple(broken))
+            for columns in found:
+                self._rows.add(columns)
+
+    def result(self) -> Collected:
+        """Return the table."""
+        if self._stored is not None and self._is_current:
+            return Collected(self._stored, len(self._stamps), 0, ())
+        stamps = {eid: stamp for eid, stamp in self._stamps.items() if eid not in self.broken}
+        table = make_table(self._schema, self._rows.frame(feature_order), {"stamps": stamps})
+        # the pieces of this table make room for the next one
+        self._rows = RowStack(self._schema)
+        return Collected(table, len(stamps), len(self.changed), tuple(self.broken))
+
+
+def _plain(values: "pd.Series[Any]") -> NDArray[Any]:
+    """Return a column of a stored table with None for what is null."""
+    if isinstance(values.dtype, pd.api.extensions.ExtensionDtype):
+        return values.astype(object).where(values.notna(), None).to_numpy()
+    return values.to_numpy()
 
 
 def collected_rows(root: Root, name: str) -> pd.DataFrame:
@@ -337,23 +254,3 @@ def session_files(root: Root) -> dict[str, Path]:
     """Return the stored session files by session id, in their order."""
     paths = sorted(root.session_folder.glob("*.h5"))
     return {path.stem: path for path in paths if is_eid(path.stem)}
-
-
-def _stacked(frames: Iterable[pd.DataFrame], schema: TableSchema) -> pd.DataFrame:
-    import pyarrow as pa
-
-    filled = [frame for frame in frames if len(frame)]
-    if schema.features is not None:
-        # a feature that no recording has a value of is none
-        own = {name for frame in filled for name in frame.columns[frame.notna().any()]} - set(schema.column_names)
-        schema = schema.with_features(feature_order(own))
-    if not filled:
-        return pd.DataFrame(columns=schema.column_names)
-    # concatenated as frames, an all-null column of one would change the type of the others; nulls are judged later
-    types = pa.schema([field.with_nullable(True) for field in schema.arrow()])
-    tables = [
-        pa.Table.from_pandas(frame.reindex(columns=schema.column_names), schema=types, preserve_index=False)
-        for frame in filled
-    ]
-    rows: pd.DataFrame = pa.concat_tables(tables).to_pandas()
-    return rows

@@ -18,6 +18,7 @@ from iblnm_core.storage.session_file import Part, SessionFile, Values
 Array = NDArray[np.float64]
 
 _FIT_ATTRIBUTES = ("slope", "intercept", "slope_clipped", "slope_ols", "iterations", "rebound", "denominator_ratio")
+_EVENT_REFERENCE = "event_reference/"
 _NUMBERS = ("mean", "sd", "median", "mad_sd", "noise_sd")
 _COUNTS = ("n_samples", "n_masked")
 _CENTRES: Mapping[Unit, tuple[str, str]] = {
@@ -55,10 +56,11 @@ def corrections_part(fiber_idx: int, found: FiberCorrections) -> Part:
     if found.diagnostics is not None:
         attributes |= {f"diagnostics/{name}": value for name, value in found.diagnostics.measures.items()}
         events = found.diagnostics.events
-        datasets["event_reference/event"] = list(events)
+        datasets[f"{_EVENT_REFERENCE}event"] = list(events)
         for column, dtype in (("t", np.float64), ("share", np.float64), ("n", np.int64)):
-            datasets[f"event_reference/{column}"] = np.array([getattr(e, column) for e in events.values()], dtype)
-    return Part(datasets, attributes)
+            datasets[f"{_EVENT_REFERENCE}{column}"] = np.array([getattr(e, column) for e in events.values()], dtype)
+    rows = tuple(name for name in datasets if name.startswith(_EVENT_REFERENCE))
+    return Part(datasets, attributes, rows)
 
 
 def _attributes(result: Corrected, found: FiberCorrections) -> dict[str, Any]:
@@ -163,7 +165,6 @@ def correction_rows(part: Part) -> list[dict[str, Any]]:
     return rows
 
 
-def event_reference_rows(part: Part) -> pd.DataFrame:
-    """Return how the reference of a fibre responds to events, a row of each, without session and region."""
-    columns = {name: part.datasets.get(f"event_reference/{name}", []) for name in ("event", "t", "share", "n")}
-    return pd.DataFrame(columns).assign(fiber_idx=part.attributes["fiber_idx"])
+def event_reference_columns(part: Part) -> dict[str, Values]:
+    """Return how the reference of a fibre responds to events: columns of a row for each."""
+    return {name: part.datasets.get(f"{_EVENT_REFERENCE}{name}", []) for name in ("event", "t", "share", "n")}

@@ -132,8 +132,13 @@ def _columns(frame: pd.DataFrame) -> dict[str, Values]:
 
 def read_trials(file: SessionFile) -> pd.DataFrame:
     """Return the trial table of a session file, columns in the documented order."""
+    return pd.DataFrame(trial_columns(file))
+
+
+def trial_columns(file: SessionFile) -> dict[str, Values]:
+    """Return the columns of a session file's trial table, in the documented order."""
     datasets = file.read("trials").datasets
-    return pd.DataFrame({name: datasets[name] for name in TRIAL_COLUMNS if name in datasets})
+    return {name: datasets[name] for name in TRIAL_COLUMNS if name in datasets}
 
 
 def performance_part(row: Mapping[str, Any]) -> Part:
@@ -180,7 +185,8 @@ def wheel_array(velocities: np.ndarray, sampling_rate_hz: float) -> "xr.DataArra
 
 def regressors_part(regressors: pd.DataFrame) -> Part:
     """Return the part of what models take from a trial."""
-    return Part(_columns(regressors))
+    columns = _columns(regressors)
+    return Part(columns, rows=tuple(columns))
 
 
 def read_regressors(file: SessionFile) -> pd.DataFrame:

@@ -66,7 +66,7 @@ def pose_part(pose: SessionPose, window_s: tuple[float, float]) -> Part:
 
 def read_pose(file: SessionFile) -> dict[str, Any]:
     """Return the movement of a session file, by column of the `pose` table."""
-    attributes = file.read(PART).attributes
+    attributes = file.read_rows(PART).attributes
     return {"eid": file.eid, **{name: value for name, value in attributes.items() if "/" not in name}}
 
 

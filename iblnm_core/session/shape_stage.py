@@ -233,9 +233,10 @@ def pair_rows(corrections: Mapping[str, Part], trials: pd.DataFrame, eid: str, p
 
 
 def pairs_part(rows: pd.DataFrame) -> Part:
-    """Return the part of a session's pairs of fibres: a dataset per column."""
+    """Return the part of a session's pairs of fibres."""
     stored = rows.assign(suspect=[np.nan if value is None else float(value) for value in rows["suspect"]])
-    return Part(frame_datasets(stored), {})
+    columns = frame_datasets(stored)
+    return Part(columns, rows=tuple(columns))
 
 
 def stored_pairs(part: Part) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What lies where in a session file of the numbers that responses are boiled down to; all else is in `layout`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -27,26 +27,23 @@ def magnitudes_part(fiber_idx: int, responses: Responses, sizes: Sizes, paramete
         "early_window": list(parameters.early_window_s),
         "pre_event_window": list(parameters.pre_event_window_s),
     }
-    return Part(datasets, attributes)
+    return Part(datasets, attributes, rows=tuple(datasets))
 
 
 def magnitude_rows(part: Part) -> pd.DataFrame:
     """Return the response magnitudes of one fibre: one row per event and trial."""
-    trials = np.asarray(part.datasets["trials"])
-    events = sorted(name for name in part.datasets if name != "trials" and "/" not in name)
+    about = {"fiber_idx": part.attributes["fiber_idx"], "trial": np.asarray(part.datasets["trials"])}
     frames = [
-        pd.DataFrame(
-            {
-                "fiber_idx": part.attributes["fiber_idx"],
-                "event": event,
-                "trial": trials,
-                "response": part.datasets[event],
-                "pre_event": part.datasets[f"{_PRE_EVENT}/{event}"],
-            }
-        )
-        for event in events
+        pd.DataFrame({**about, "event": event, "response": response, "pre_event": before})
+        for event, response, before in magnitudes_by_event(part)
     ]
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True)[["fiber_idx", "event", "trial", "response", "pre_event"]]
+
+
+def magnitudes_by_event(part: Part) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
+    """Yield event, response magnitudes of its trials, and what came before; events in alphabetical order."""
+    for event in sorted(name for name in part.datasets if name != "trials" and "/" not in name):
+        yield event, np.asarray(part.datasets[event]), np.asarray(part.datasets[f"{_PRE_EVENT}/{event}"])
 
 
 def read_magnitudes(file: SessionFile) -> pd.DataFrame:
@@ -60,7 +57,8 @@ def read_magnitudes(file: SessionFile) -> pd.DataFrame:
 
 def vector_part(fiber_idx: int, vector: "pd.Series[float]") -> Part:
     """Return the part of one fibre's response vector."""
-    return Part({"feature": list(vector.index), "response": vector.to_numpy()}, {"fiber_idx": fiber_idx})
+    columns: dict[str, Values] = {"feature": list(vector.index), "response": vector.to_numpy()}
+    return Part(columns, {"fiber_idx": fiber_idx}, rows=tuple(columns))
 
 
 def read_vectors(file: SessionFile) -> dict[int, "pd.Series[float]"]:
@@ -75,10 +73,9 @@ def read_vectors(file: SessionFile) -> dict[int, "pd.Series[float]"]:
 def traces_part(fiber_idx: int, traces: pd.DataFrame, times: NDArray[np.float64]) -> Part:
     """Return the part of one fibre's mean courses."""
     values = np.stack(list(traces["response"])) if len(traces) else np.empty((0, len(times)))
-    columns = {name: traces[name].to_numpy() for name in ("contrast", "feedbackType", "n_trials")}
-    return Part(
-        {"event": list(traces["event"]), **columns, "times": times, "response": values}, {"fiber_idx": fiber_idx}
-    )
+    columns: dict[str, Values] = {"event": list(traces["event"])}
+    columns |= {name: traces[name].to_numpy() for name in ("contrast", "feedbackType", "n_trials")}
+    return Part({**columns, "times": times, "response": values}, {"fiber_idx": fiber_idx}, rows=tuple(columns))
 
 
 def read_traces(file: SessionFile) -> pd.DataFrame:
@@ -88,14 +85,20 @@ def read_traces(file: SessionFile) -> pd.DataFrame:
         columns = {name: part.datasets[name] for name in ("event", "contrast", "feedbackType", "n_trials")}
         rows = pd.DataFrame({"fiber_idx": part.attributes["fiber_idx"], **columns})
         times = np.asarray(part.datasets["times"])
-        rows["start_s"], rows["sampling_rate_hz"] = times[0], round(1 / float(np.median(np.diff(times))))
+        rows["start_s"], rows["sampling_rate_hz"] = times[0], sampling_rate_hz(times)
         frames.append(rows.assign(response=list(np.asarray(part.datasets["response"]))))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
+def sampling_rate_hz(times: NDArray[np.float64]) -> int:
+    """Return the whole rate of a grid of times in s."""
+    return round(1 / float(np.median(np.diff(times))))
+
+
 def frame_part(fiber_idx: int, frame: pd.DataFrame) -> Part:
-    """Return the part of rows about one fibre: a dataset per column but those of session and fibre."""
-    return Part(frame_datasets(frame.drop(columns=["eid", "fiber_idx"], errors="ignore")), {"fiber_idx": fiber_idx})
+    """Return the part of rows about one fibre: all columns but those of session and fibre."""
+    columns = frame_datasets(frame.drop(columns=["eid", "fiber_idx"], errors="ignore"))
+    return Part(columns, {"fiber_idx": fiber_idx}, rows=tuple(columns))
 
 
 def frame_datasets(frame: pd.DataFrame, prefix: str = "") -> dict[str, Values]:
@@ -149,7 +152,7 @@ def read_encoding_tables(file: SessionFile, name: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def fiber_parts(file: SessionFile, name: str) -> Mapping[str, Part]:
+def fiber_parts(file: SessionFile, name: str, *, arrays: bool = True) -> Mapping[str, Part]:
     """Return the parts of all fibres that have one of this name, by recording group.
 
     Parameters
@@ -157,6 +160,9 @@ def fiber_parts(file: SessionFile, name: str) -> Mapping[str, Part]:
     file : SessionFile
     name : str
         Last of the path, such as magnitudes.
+    arrays : bool
+        Whether to read more than rows and attributes.
     """
     paths = {group: f"photometry/{group}/{name}" for group in file.regions()}
-    return {group: file.read(path) for group, path in paths.items() if path in file}
+    read = file.read if arrays else file.read_rows
+    return {group: read(path) for group, path in paths.items() if path in file}

@@ -84,6 +84,7 @@ def transients_part(fiber_idx: int, found: Transients) -> Part:
     return Part(
         {**rows.datasets, **_around_events(found.windows)},
         {"fiber_idx": fiber_idx, "correction": found.correction, **found.summary},
+        rows.rows,
     )
 
 

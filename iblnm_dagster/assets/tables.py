@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
-from iblnm_core.cohort.collect import COLLECTED, OUTPUT_OF, collect, stage_errors
+from iblnm_core.cohort.collect import COLLECTED, OUTPUT_OF, collect_tables, stage_errors
 from iblnm_core.schemas import SESSION_STATUS, STAGE_LOGS
 from iblnm_core.storage.tables import make_table
 from iblnm_dagster.assets.stored import TableResult, column_schema, table_asset, table_result
@@ -14,35 +14,53 @@ from iblnm_dagster.resources import RootResource
 _SHOWN_IDS = 20
 
 
-def build_collected_table(name: str) -> dg.AssetsDefinition:
-    """Return the asset of one collected table."""
-    schema, _ = COLLECTED[name]
+def _key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(["tables", name])
 
-    @table_asset(
-        schema,
-        "tables",
-        prefix="tables",
-        deps=[OUTPUT_OF[name]],
-        checks={f"{name}_complete": "Every session file could be read."},
-    )
-    def collected(root: RootResource) -> Iterator[TableResult]:
-        result = collect(root.open(), name)
+
+@dg.multi_asset(
+    name="collected_tables",
+    specs=[
+        dg.AssetSpec(
+            _key(name),
+            deps=[OUTPUT_OF[name]],
+            description=schema.description,
+            group_name="tables",
+            kinds={"parquet"},
+            code_version="1",
+            # only what is selected is made
+            skippable=True,
+            metadata={"dagster/column_schema": column_schema(schema)},
+        ).with_io_manager_key("table_io_manager")
+        for name, (schema, _) in COLLECTED.items()
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(f"{name}_complete", asset=_key(name), description="Every session file could be read.")
+        for name in COLLECTED
+    ],
+    can_subset=True,
+)
+def collected_tables(context: dg.AssetExecutionContext, root: RootResource) -> Iterator[TableResult]:
+    """Tables of all sessions; each changed session file is read once for all of them."""
+    names = [name for name in COLLECTED if _key(name) in context.selected_asset_keys]
+    for name, found in collect_tables(root.open(), names):
         check = dg.AssetCheckResult(
-            passed=not result.broken,
+            check_name=f"{name}_complete",
+            asset_key=_key(name),
+            passed=not found.broken,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"broken": len(result.broken), "sessions": list(result.broken[:_SHOWN_IDS])},
+            metadata={"broken": len(found.broken), "sessions": list(found.broken[:_SHOWN_IDS])},
         )
-        yield table_result(result.table, check, sessions=result.n_sessions, session_files_read=result.n_read)
-
-    return collected
+        result = table_result(found.table, check, sessions=found.n_sessions, session_files_read=found.n_read)
+        yield result._replace(asset_key=_key(name))
 
 
 @dg.multi_asset(
     name="stage_logs",
     specs=[
         dg.AssetSpec(
-            ["tables", schema.name],
-            deps=[["tables", "errors"]],
+            _key(schema.name),
+            deps=[_key("errors")],
             description=schema.description,
             group_name="tables",
             kinds={"parquet"},
@@ -51,14 +69,14 @@ def build_collected_table(name: str) -> dg.AssetsDefinition:
         ).with_io_manager_key("table_io_manager")
         for schema in STAGE_LOGS.values()
     ],
-    ins={"errors": dg.AssetIn(["tables", "errors"])},
+    ins={"errors": dg.AssetIn(_key("errors"))},
 )
 def stage_logs(errors: pd.DataFrame) -> Iterator[TableResult]:
     """Errors by stage of the command line."""
     for stage, schema in STAGE_LOGS.items():
         rows = stage_errors(errors, stage)
         result = table_result(make_table(schema, rows), sessions=rows["eid"].nunique())
-        yield result._replace(asset_key=dg.AssetKey(["tables", schema.name]))
+        yield result._replace(asset_key=_key(schema.name))
 
 
 @table_asset(

@@ -61,19 +61,22 @@ def test_a_generated_page_is_the_one_committed(name, tmp_path):
 
 
 def _stored_entries(group):
-    """Datasets and attributes of a part: type and number of dimensions by name."""
-    datasets = {}
+    """Datasets, columns of rows and attributes of a part: type and number of dimensions by name."""
+    datasets, rows = {}, {}
 
     def collect(prefix, items):
         for own, item in items.items():
             if isinstance(item, h5py.Group):
                 collect(f"{prefix}{'CORRECTION' if own in NAMED else own}/", item)
+            elif own == "rows":
+                rows.update({field: item.dtype[field] for field in item.dtype.names})
             else:
                 datasets[prefix + own] = item
 
     collect("", group)
     kinds = {name: ("text" if d.dtype == object else d.dtype.name, d.ndim) for name, d in datasets.items()}
-    return kinds, {name for name in group.attrs if name != "content_hash"}
+    of_rows = {name: "text" if dtype.kind == "S" else dtype.name for name, dtype in rows.items()}
+    return kinds, of_rows, {name for name in group.attrs if not name.endswith("_digest")}
 
 
 def test_the_data_dictionary_names_everything_in_a_session_file(demo_root):
@@ -88,9 +91,10 @@ def test_the_data_dictionary_names_everything_in_a_session_file(demo_root):
             *(f"wheel/{part}" for part in file["wheel"]),
         }
         for name, part in described.items():
-            datasets, attributes = _stored_entries(file[name.replace("REGION", region)])
+            datasets, rows, attributes = _stored_entries(file[name.replace("REGION", region)])
             assert attributes == {entry.name for entry in part.attributes}, name
             assert set(datasets) == {entry.name for entry in part.datasets}, name
+            assert rows == {entry.name: entry.kind for entry in part.rows}, name
             for entry in part.datasets:
                 # counts are whole numbers as long as all are known
                 kinds = {entry.kind, "float64"} if name.endswith("/qc") else {entry.kind}

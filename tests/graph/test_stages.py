@@ -20,6 +20,7 @@ from iblnm_core.session.outputs import COMPUTED, ON_REQUEST, OUTPUTS, STAGES
 pytestmark = pytest.mark.graph
 
 POSITION = "alf/task_00/_ibl_wheel.position.npy"
+DIGESTS = ("content_digest", "rows_digest")
 CAMERA_TIMES = "alf/_ibl_leftCamera.times.npy"
 SIGNAL_OUTPUTS = ("photometry_qc", "corrections", "preprocessed_signal", "transients", "responses")
 
@@ -49,7 +50,9 @@ class World:
         with h5py.File(self.root.session_file(eid)) as file:
             file.visititems(
                 lambda name, item: (
-                    found.update({name: item.attrs["content_hash"]}) if "content_hash" in item.attrs else None
+                    found.update({name: tuple(item.attrs[digest] for digest in DIGESTS)})
+                    if DIGESTS[0] in item.attrs
+                    else None
                 )
             )
         return found
