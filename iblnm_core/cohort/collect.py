@@ -227,9 +227,11 @@ class _Update:
 
 def _plain(values: "pd.Series[Any]") -> NDArray[Any]:
     """Return a column of a stored table with None for what is null."""
-    if isinstance(values.dtype, pd.api.extensions.ExtensionDtype):
-        return values.astype(object).where(values.notna(), None).to_numpy()
-    return values.to_numpy()
+    if not isinstance(values.dtype, pd.api.extensions.ExtensionDtype):
+        return values.to_numpy()
+    plain: NDArray[Any] = values.to_numpy(dtype=object)
+    plain[values.isna().to_numpy()] = None
+    return plain
 
 
 def collected_rows(root: Root, name: str) -> pd.DataFrame:
