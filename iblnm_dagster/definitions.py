@@ -15,7 +15,7 @@ from iblnm_core.schemas import STAGE_LOGS
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_dagster.assets.analyses import build_analysis, table_key
 from iblnm_dagster.assets.exports import build_nwb
-from iblnm_dagster.assets.figures import build_figures, figure_key
+from iblnm_dagster.assets.figures import figure_key, figures
 from iblnm_dagster.assets.reports import cohort_report, session_report
 from iblnm_dagster.assets.selection import selection
 from iblnm_dagster.assets.tables import collected_tables, session_status, stage_logs
@@ -67,7 +67,7 @@ def build_defs(
             labels,
             selection,
             *(build_analysis(name) for name in ANALYSES),
-            *(build_figures(name) for name in FAMILIES),
+            figures,
             session_report,
             cohort_report,
             build_nwb(),

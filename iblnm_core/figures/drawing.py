@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from iblnm_core.schemas import TABLES
 from iblnm_core.storage.atomic import locked, write_bytes
 from iblnm_core.storage.derived import recipe
 from iblnm_core.storage.tables import read_table
+from iblnm_core.workers import TaskOutcome, run_tasks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -154,16 +156,8 @@ def draw_family(root: Path, family: Family, parameters: Parameters) -> FamilyFil
     StorageFull
     """
     folder = root / FOLDER / family.name
-    made_from = family_recipe(root, family, parameters)
     with locked(root / FOLDER / f".{family.name}.lock"):
-        tables: dict[str, pd.DataFrame] = {}
-        if family.read_sessions is not None:
-            tables = _stored_tables(root, family)
-            of_sessions = family.read_sessions(root, tables, parameters)
-            tables |= of_sessions
-            made_from["session_files"] = {
-                name: _digest(rows.to_csv(index=False).encode()) for name, rows in of_sessions.items()
-            }
+        made_from, tables = _sources(root, family, parameters)
         stored = stored_family(root, family.name)
         if stored is not None and stored.made_from == made_from:
             return stored
@@ -174,6 +168,61 @@ def draw_family(root: Path, family: Family, parameters: Parameters) -> FamilyFil
         write_bytes(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
         _remove_others(folder, figures)
     return FamilyFiles(folder, tuple(figures), made_from, drawn=True)
+
+
+def draw_families(
+    root: Path, families: Sequence[Family], parameters: Parameters, workers: int
+) -> Iterator[TaskOutcome[str, FamilyFiles]]:
+    """Draw families of figures, several at a time; yield what became of each, by name, as it is there.
+
+    Parameters
+    ----------
+    root : Path
+    families : sequence of Family
+        Of the registry.
+    parameters : Parameters
+        Of the root.
+    workers : int
+        Processes that draw; one means this very process. What nothing changed for needs none.
+    """
+    due = []
+    for family in families:
+        try:
+            made_from, _ = _sources(root, family, parameters)
+        except IblnmError as error:
+            yield TaskOutcome(family.name, error=error)
+            continue
+        stored = stored_family(root, family.name)
+        if stored is not None and stored.made_from == made_from:
+            yield TaskOutcome(family.name, result=stored)
+        else:
+            due.append(family.name)
+    draw = partial(_draw_registered, root, parameters)
+    if workers > 1 and len(due) > 1:
+        yield from run_tasks(draw, due, workers=min(workers, len(due)))
+        return
+    for name in due:
+        try:
+            yield TaskOutcome(name, result=draw(name))
+        except Exception as error:  # noqa: BLE001 - one family costs no other, as in processes of their own
+            yield TaskOutcome(name, error=error)
+
+
+def _draw_registered(root: Path, parameters: Parameters, name: str) -> FamilyFiles:
+    from iblnm_core.figures.registry import FAMILIES
+
+    return draw_family(root, FAMILIES[name], parameters)
+
+
+def _sources(root: Path, family: Family, parameters: Parameters) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    """Return what a family is made from, and its tables where they had to be read for that."""
+    made_from = family_recipe(root, family, parameters)
+    if family.read_sessions is None:
+        return made_from, {}
+    tables = _stored_tables(root, family)
+    of_sessions = family.read_sessions(root, tables, parameters)
+    digests = {name: _digest(rows.to_csv(index=False).encode()) for name, rows in of_sessions.items()}
+    return {**made_from, "session_files": digests}, {**tables, **of_sessions}
 
 
 def stored_family(root: Path, name: str) -> FamilyFiles | None:

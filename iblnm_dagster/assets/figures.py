@@ -1,12 +1,12 @@
 """Figures, drawn from the stored tables; each family is a function of `iblnm_core.figures`, and one asset."""
 
 import base64
-from time import perf_counter
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
-from iblnm_core.figures.drawing import FOLDER, FamilyFiles, draw_family
+from iblnm_core.figures.drawing import FOLDER, FamilyFiles, draw_families
 from iblnm_core.figures.registry import FAMILIES
 from iblnm_dagster.assets.analyses import table_key
 from iblnm_dagster.resources import RootResource
@@ -19,32 +19,40 @@ def figure_key(name: str) -> dg.AssetKey:
     return dg.AssetKey([FOLDER, name])
 
 
-def build_figures(name: str) -> dg.AssetsDefinition:
-    """Return the asset of one family of figures."""
-    family = FAMILIES[name]
-
-    @dg.asset(
-        key=figure_key(name),
-        deps=[table_key(table) for table in family.reads],
-        description=family.description,
-        group_name=FOLDER,
-        kinds={"matplotlib", "png"},
-        code_version=family.code_version,
-    )
-    def drawn(root: RootResource) -> dg.MaterializeResult[Any]:
-        opened = root.open()
-        start = perf_counter()
-        files = draw_family(opened.path, family, opened.parameters)
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(files.content_hash),
-            metadata={
-                **_shown(files),
-                "theme": opened.parameters.figures.theme,
-                "seconds": round(perf_counter() - start, 2),
-            },
+@dg.multi_asset(
+    name=FOLDER,
+    specs=[
+        dg.AssetSpec(
+            figure_key(family.name),
+            deps=[table_key(table) for table in family.reads],
+            description=family.description,
+            group_name=FOLDER,
+            kinds={"matplotlib", "png"},
+            code_version=family.code_version,
+            # only what is selected is drawn
+            skippable=True,
         )
-
-    return drawn
+        for family in FAMILIES.values()
+    ],
+    can_subset=True,
+)
+def figures(context: dg.AssetExecutionContext, root: RootResource) -> Iterator[dg.MaterializeResult[Any]]:
+    """All families of figures, several drawn at a time; one that cannot be drawn costs no other."""
+    opened = root.open()
+    chosen = [family for family in FAMILIES.values() if figure_key(family.name) in context.selected_asset_keys]
+    failed = {}
+    for outcome in draw_families(opened.path, chosen, opened.parameters, opened.workers):
+        if outcome.result is None:
+            failed[outcome.task] = outcome.error
+            continue
+        yield dg.MaterializeResult(
+            asset_key=figure_key(outcome.task),
+            data_version=dg.DataVersion(outcome.result.content_hash),
+            metadata={**_shown(outcome.result), "theme": opened.parameters.figures.theme},
+        )
+    if failed:
+        reasons = [f"{name}: {type(error).__name__}: {error}" for name, error in failed.items()]
+        raise dg.Failure("figures that could not be drawn:\n" + "\n".join(reasons), allow_retries=False)
 
 
 def _shown(files: FamilyFiles) -> dict[str, Any]:
