@@ -34,6 +34,8 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         self._engines_of = os.getpid()
         self._engine_lock = threading.Lock()
         self._watcher: polling_event_watcher.SqlPollingEventWatcher | None = None
+        self._tables: set[str] = set()
+        self._has_index_columns = False
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -83,6 +85,19 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
 
         return engine
 
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table; asked for almost every event, and a table that is there stays."""
+        if table_name not in self._tables:
+            with self._connect(INDEX_SHARD_NAME) as connection:
+                if not connection.dialect.has_table(connection, table_name):
+                    return False
+            self._tables.add(table_name)
+        return True
+
+    def _has_asset_key_index_cols_on_connection(self, connection: Connection) -> bool:
+        self._has_index_columns = self._has_index_columns or super()._has_asset_key_index_cols_on_connection(connection)
+        return self._has_index_columns
+
     def delete_events(self, run_id: str) -> None:
         """Delete the events of a run."""
         super().delete_events(run_id)
@@ -94,6 +109,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     def wipe(self) -> None:
         """Delete all events; the files of the runs go with them."""
         self._drop_engines()
+        self._tables.clear()
         super().wipe()
 
     def watch(self, run_id: str, cursor: str | None, callback: Callable[[EventLogEntry, str], None]) -> None:
