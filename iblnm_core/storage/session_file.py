@@ -9,6 +9,7 @@ import hashlib
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -37,7 +38,8 @@ _OURS = frozenset({_HASH, _ROWS_HASH, "content_hash"})
 """Attributes that are no content; the last is of files from before there were rows, which are read unverified."""
 
 _PHOTOMETRY, _WHEEL = "photometry", "wheel"
-_COMPRESS_FROM_BYTES = 4096
+_COMPRESS_FROM_BYTES = 16384
+_STRETCH_BYTES = 4096
 _CHUNK_BYTES = 2**18
 _WORTH = 0.8
 _HEAD = 32
@@ -267,7 +269,7 @@ def _write_group(group: Any, part: Part, written: _Written) -> None:
             if known is None:
                 like.append((values, _write_array(group, name, values)))
             else:
-                group[name] = known
+                h5py.h5o.link(known, group.id, name.encode(), lcpl=_links())
         else:
             texts = [NULL if text is None else text for text in values]
             group.create_dataset(name, data=texts, shape=(len(texts),), dtype=h5py.string_dtype("utf-8"))
@@ -323,14 +325,44 @@ def _write_array(group: Any, name: str, values: NDArray[Any]) -> Any:
             # higher levels take a third longer for one percent
             settings.set_deflate(1)
         settings.set_fletcher32()
-    links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
-    links.set_create_intermediate_group(True)
     space = h5py.h5s.create_simple(values.shape)
-    kind = h5py.h5t.py_create(values.dtype, logical=True)
-    dataset = h5py.h5d.create(group.id, name.encode(), kind, space, settings, links)
+    dataset = h5py.h5d.create(group.id, name.encode(), _kind(values.dtype), space, settings, _links())
     if values.size:
         dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(values))
-    return h5py.Dataset(dataset)
+    return dataset
+
+
+@cache
+def _links() -> Any:
+    """Return settings of a link whose groups are made as needed."""
+    import h5py
+
+    links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+    links.set_create_intermediate_group(True)
+    return links
+
+
+@cache
+def _scalar() -> Any:
+    import h5py
+
+    return h5py.h5s.create(h5py.h5s.SCALAR)
+
+
+def _kind(dtype: np.dtype[Any]) -> Any:
+    """Return the type of HDF5 for one of numpy, which keeps truth values and text apart from numbers."""
+    import h5py
+
+    return h5py.h5t.py_create(dtype, logical=True)
+
+
+@cache
+def _text_type() -> tuple[np.dtype[Any], Any]:
+    """Return the type of text of any length, of numpy and of HDF5."""
+    import h5py
+
+    dtype = h5py.string_dtype("utf-8")
+    return dtype, _kind(dtype)
 
 
 def _chunk(values: NDArray[Any]) -> tuple[int, ...]:
@@ -345,19 +377,22 @@ def _write_attribute(group: Any, name: str, value: Any) -> None:
 
     plain = _plain(value)
     if isinstance(plain, str):
-        content = np.array(plain.encode(), h5py.string_dtype("utf-8"))
+        dtype, kind = _text_type()
+        content = np.array(plain.encode(), dtype)
     elif isinstance(plain, bool | int | float):
         content = np.array(plain)
+        kind = _kind(content.dtype)
     else:
         group.attrs[name] = plain
         return
-    kind = h5py.h5t.py_create(content.dtype, logical=True)
-    h5py.h5a.create(group.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR)).write(content)
+    h5py.h5a.create(group.id, name.encode(), kind, _scalar()).write(content)
 
 
 def _is_padded(values: NDArray[Any]) -> bool:
     """Whether rows of very different length were made equal with not-a-number at their ends."""
-    return values.ndim == len(_PADDED_CHUNK) and values.dtype.kind == "f" and values.shape[1] >= _PADDED_FROM_COLUMNS
+    if values.ndim != len(_PADDED_CHUNK) or values.dtype.kind != "f" or values.shape[1] < _PADDED_FROM_COLUMNS:
+        return False
+    return bool(np.isnan(values[:, -1]).any())
 
 
 def _write_padded(group: Any, name: str, values: NDArray[Any]) -> Any:
@@ -381,7 +416,7 @@ def _write_padded(group: Any, name: str, values: NDArray[Any]) -> Any:
             # whole chunks: a part of one would be read back before it is written
             columns = slice(0, -(-n_known // n_columns) * n_columns)
             dataset[rows, columns] = values[rows, columns]
-    return dataset
+    return dataset.id
 
 
 def _known_columns(rows: NDArray[Any]) -> int:
@@ -396,7 +431,7 @@ def _is_worth_compressing(values: NDArray[Any]) -> bool:
         return False
     flat = values.reshape(-1)
     middle = len(flat) // 2
-    stretch = np.ascontiguousarray(flat[middle : middle + _COMPRESS_FROM_BYTES])
+    stretch = np.ascontiguousarray(flat[middle : middle + _STRETCH_BYTES // values.itemsize])
     shuffled = stretch.view(np.uint8).reshape(-1, stretch.itemsize).T.tobytes()
     return len(zlib.compress(shuffled, 1)) < _WORTH * len(shuffled)
 
