@@ -53,6 +53,8 @@ bench: install
 	$(BIN)/python benchmarks/reports.py
 	$(BIN)/python benchmarks/viewer.py
 	$(BIN)/python benchmarks/graph.py
+	$(BIN)/python benchmarks/cohort.py
+	$(BIN)/python benchmarks/page.py
 
 # the gallery shows the demo cohort
 docs: demo
