@@ -1,6 +1,5 @@
 """When an output of a session is out of date: fingerprints of what it was made from, and the comparison."""
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -61,7 +60,7 @@ class Provenance:
 
     def to_json(self) -> str:
         """Return the stored form."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return json.dumps({**vars(self), "inputs": [vars(entry) for entry in self.inputs]}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "Provenance":
