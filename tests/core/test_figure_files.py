@@ -14,7 +14,7 @@ from PIL import Image
 from iblnm_core.cohort_parameters import FigureParameters
 from iblnm_core.demo.simulated_tables import simulate_tables
 from iblnm_core.errors import MissingPrerequisite
-from iblnm_core.figures.drawing import PREVIEW_BYTES, UnsuitableName, draw_family, stored_family
+from iblnm_core.figures.drawing import PREVIEW_BYTES, UnsuitableName, draw_families, draw_family, stored_family
 from iblnm_core.figures.family import Drawn, Family, counts_of, nothing_drawn
 from iblnm_core.figures.registry import FAMILIES
 from iblnm_core.figures.theme import THEMES, in_order
@@ -215,3 +215,24 @@ def test_a_family_of_nothing_says_in_words_what_is_missing(tmp_path, name):
     for drawn in pictures:
         assert len(drawn.missing.split()) >= 3
         assert drawn.missing in [text.get_text() for text in drawn.figure.texts]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_families_are_drawn_apart_and_one_that_cannot_be_costs_no_other(tmp_path, workers):
+    names = ("movement_encoding", "learning_curves", "variance_components")
+    for name in names[:2]:
+        for table in FAMILIES[name].reads:
+            rows = pd.DataFrame(columns=TABLES[table].column_names)
+            write_table(tmp_path, make_table(TABLES[table], rows))
+    chosen = [FAMILIES[name] for name in names]
+    made = {outcome.task: outcome for outcome in draw_families(tmp_path, chosen, Parameters(), workers)}
+    assert {name: outcome.result.drawn for name, outcome in made.items() if outcome.result} == dict.fromkeys(
+        names[:2], True
+    )
+    assert isinstance(made[names[2]].error, MissingPrerequisite)
+    assert all(stored_family(tmp_path, name) for name in names[:2])
+    again = {outcome.task: outcome for outcome in draw_families(tmp_path, chosen[:2], Parameters(), workers)}
+    assert {name: outcome.result.drawn for name, outcome in again.items()} == dict.fromkeys(names[:2], False)
+    assert {name: outcome.result.content_hash for name, outcome in again.items()} == {
+        name: made[name].result.content_hash for name in names[:2]
+    }

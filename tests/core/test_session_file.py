@@ -51,6 +51,95 @@ def test_every_part_comes_back_as_it_was_written(tmp_path_factory, datasets, att
     assert part.attributes == attributes
 
 
+columns = st.integers(0, 5).flatmap(
+    lambda n: st.dictionaries(
+        st.sampled_from(["a", "b/c", "time", "rows", "event"]),
+        st.one_of(
+            hnp.arrays(st.sampled_from([np.float64, np.float32, np.int64, np.bool_]), n),
+            st.lists(st.one_of(st.none(), texts.filter(lambda t: t != "__none__")), min_size=n, max_size=n),
+        ),
+        min_size=1,
+    )
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(columns, attributes)
+def test_columns_that_are_rows_come_back_with_the_part_and_alone(tmp_path_factory, columns, attributes):
+    path = tmp_path_factory.mktemp("h5") / f"{EID}.h5"
+    signal = np.linspace(0, 1, 7)
+    write(path, part=Part({"signal": signal, **columns}, attributes, rows=tuple(columns)))
+    with h5py.File(path) as file:
+        assert set(file["part"]) == {"rows", "signal"}
+        assert set(file["part/rows"].dtype.names) == set(columns)
+    with SessionFile(path, EID) as file:
+        whole, alone = file.read("part"), file.read_rows("part")
+    assert set(whole.datasets) == {"signal", *columns}
+    assert set(alone.datasets) == set(columns)
+    for part in (whole, alone):
+        assert part.attributes == attributes
+        for name, values in columns.items():
+            if isinstance(values, np.ndarray):
+                assert part.datasets[name].dtype == values.dtype
+                assert part.datasets[name].tobytes() == values.tobytes()
+            else:
+                assert part.datasets[name] == values
+
+
+def test_rows_and_attributes_that_changed_are_seen_without_the_arrays_and_arrays_with_them(tmp_path):
+    path = tmp_path / f"{EID}.h5"
+    part = Part({"signal": np.arange(3.0), "time": np.arange(2.0)}, {"fs": 30}, rows=("time",))
+
+    def problem(change, read):
+        write(path, part=part)
+        with h5py.File(path, "r+") as file:
+            change(file["part"])
+        with SessionFile(path, EID) as file, pytest.raises(CorruptArtifact) as caught:
+            read(file)("part")
+        return str(caught.value)
+
+    def other_rows(group):
+        group["rows"][...] = np.zeros(2, group["rows"].dtype)
+
+    def other_signal(group):
+        group["signal"][0] = 9.0
+
+    for change in (other_rows, lambda group: group.attrs.modify("fs", 31)):
+        for read in (lambda file: file.read, lambda file: file.read_rows):
+            assert "rows digest" in problem(change, read)
+    assert "content digest" in problem(other_signal, lambda file: file.read)
+    with SessionFile(path, EID) as file:
+        assert file.read_rows("part").datasets["time"].tolist() == [0.0, 1.0]
+
+
+def test_a_file_from_before_there_were_rows_is_read_as_it_is(tmp_path):
+    path = tmp_path / f"{EID}.h5"
+    with h5py.File(path, "w") as file:
+        file["cells/event"] = np.array(["stimOn_times", "__none__"], dtype=h5py.string_dtype())
+        file["cells/n"] = [3, 4]
+        file["cells"].attrs.update(fiber_idx=1, content_hash="of another kind")
+    with SessionFile(path, EID) as file:
+        for part in (file.read("cells"), file.read_rows("cells")):
+            assert part.attributes == {"fiber_idx": 1}
+            assert part.datasets["event"] == ["stimOn_times", None]
+            assert part.datasets["n"].tolist() == [3, 4]
+
+
+def test_padding_is_neither_stored_nor_hashed_and_comes_back(tmp_path):
+    path = tmp_path / f"{EID}.h5"
+    values = np.random.default_rng(1).normal(size=(40, 600)).astype(np.float32)
+    values[:20, 100:] = np.nan
+    values[5, 50] = np.nan
+    write(path, wheel=Part({"velocity": values}))
+    with SessionFile(path, EID) as file:
+        assert file.read("wheel").datasets["velocity"].tobytes() == values.tobytes()
+    with h5py.File(path, "r+") as file:
+        assert file["wheel/velocity"].id.get_storage_size() < 0.8 * values.nbytes
+        file["wheel/velocity"][3, 550] = 1.0
+    with SessionFile(path, EID) as file, pytest.raises(CorruptArtifact):
+        file.read("wheel")
+
+
 def test_negative_zero_survives(tmp_path):
     path = tmp_path / f"{EID}.h5"
     write(path, trials=Part({"signed_contrast": np.array([-0.0, 0.0])}))
