@@ -292,6 +292,10 @@ def _write(folder: Path, pictures: Iterator[Drawn], vector_format: str) -> Itera
 def _settle(figure: "Figure") -> None:
     """Give everything its place, once: saving would do it for every file, and draw each twice for that."""
     figure.set_dpi(_DPI)
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if not axis.get_label_text():
+            # a label that is not there would be put beside the ticks of all aligned axes at every step
+            axis.set_label_coords(0, 0)
     layout = figure.get_layout_engine()
     if layout is not None:
         layout.execute(figure)
