@@ -226,7 +226,7 @@ def _digests(part: Part) -> dict[str, str]:
             for stretch in _known(values):
                 digest.update(np.ascontiguousarray(stretch).data)
         else:
-            texts = [NULL if text is None else text for text in values]
+            texts = [_writable(text) for text in values]
             digest.update("".join(f"{len(text)}:{text}" for text in texts).encode())
     for name in sorted(part.attributes):
         rows.update(f"{name}={_plain(part.attributes[name])!r}".encode())
@@ -249,9 +249,14 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, tuple):
-        return list(value)
-    return NULL if value is None else value
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return _writable(value) if value is None or isinstance(value, str) else value
+
+
+def _writable(text: str | None) -> str:
+    """Return a text as HDF5 can hold it: null by its name, and the character that ends texts there as a sign for it."""
+    return NULL if text is None else text.replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def _write_group(group: Any, part: Part, written: _Written) -> None:
@@ -271,7 +276,7 @@ def _write_group(group: Any, part: Part, written: _Written) -> None:
             else:
                 h5py.h5o.link(known, group.id, name.encode(), lcpl=_links())
         else:
-            texts = [NULL if text is None else text for text in values]
+            texts = [_writable(text) for text in values]
             group.create_dataset(name, data=texts, shape=(len(texts),), dtype=h5py.string_dtype("utf-8"))
     for name, value in part.attributes.items():
         subgroup, _, own = name.rpartition("/")
@@ -291,7 +296,7 @@ def _write_rows(group: Any, columns: Mapping[str, Values]) -> None:
         if isinstance(values, np.ndarray):
             stored[name], dtype = values, values.dtype
         else:
-            encoded = np.array([(NULL if text is None else text).encode() for text in values] or [b""])[:n_rows]
+            encoded = np.array([_writable(text).encode() for text in values] or [b""])[:n_rows]
             # text of a fixed length lies among the numbers; elsewhere it would be out of reach of checksum and compression
             stored[name], dtype = encoded, h5py.string_dtype("utf-8", max(encoded.dtype.itemsize, 1))
         fields.append((name, dtype))
