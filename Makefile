@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROOT ?= iblnm_demo
 
-.PHONY: install demo test faults lint format ui bench docs truth lock clean
+.PHONY: install demo test faults lint format ui bench docs truth lock sbom clean
 
 install: $(STAMP)
 
@@ -69,6 +69,11 @@ truth: install
 # exact versions of everything, for all platforms and Python versions; needs uv
 lock:
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
+
+# everything that is installed, as the lock has it
+sbom: install
+	mkdir -p build
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --output-file build/sbom.cdx.json
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

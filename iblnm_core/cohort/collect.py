@@ -1,6 +1,7 @@
 """Tables collected from session files: what is there is kept, only sessions whose file changed are read again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from iblnm_core.analyses.response_vectors import feature_order
 from iblnm_core.cohort import session_rows
 from iblnm_core.cohort.current import stamp_of
-from iblnm_core.cohort.session_rows import RowStack, by_fiber, one_row
+from iblnm_core.cohort.session_rows import Columns, RowStack, by_fiber, one_row
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.identifiers import is_eid
 from iblnm_core.root import Root
@@ -47,6 +48,10 @@ from iblnm_core.session.summary_layout import read_encoding_fits, read_encoding_
 from iblnm_core.storage.session_file import Part, SessionFile
 from iblnm_core.storage.tables import StoredTable, Table, make_table, read_table, stored_table
 from iblnm_core.table_schema import TableSchema
+from iblnm_core.workers import results_of
+
+_MANY, _AT_ONCE = 256, 8
+"""From how many session files on it is worth to start workers, and how many a worker reads at a time."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ def collect(root: Root, name: str) -> Collected:
 def collect_tables(root: Root, names: Iterable[str]) -> Iterator[tuple[str, Collected]]:
     """Yield collected tables brought up to date with the session files.
 
-    A session file is opened once for all tables that do not know it as it is.
+    A session file is opened once for all tables that do not know it as it is; many are read by the root's workers.
 
     Parameters
     ----------
@@ -154,19 +159,36 @@ def collect_tables(root: Root, names: Iterable[str]) -> Iterator[tuple[str, Coll
     """
     stamps = {eid: stamp_of(path) for eid, path in session_files(root).items()}
     tables = {name: _Update(root, name, stamps) for name in names}
-    for eid in stamps:
-        due = [table for table in tables.values() if eid in table.changed]
-        if not due:
-            continue
-        try:
-            with _ReadOnce(root.session_file(eid), eid) as file:
-                for table in due:
-                    table.add(file)
-        except CorruptArtifact:
-            for table in due:
-                table.broken.append(eid)
+    due = [
+        (eid, root.session_file(eid), wanted)
+        for eid in stamps
+        if (wanted := tuple(name for name, table in tables.items() if eid in table.changed))
+    ]
+    workers = root.workers if len(due) >= _MANY else 1
+    for found in results_of(
+        _read_sessions, [due[first : first + _AT_ONCE] for first in range(0, len(due), _AT_ONCE)], workers=workers
+    ):
+        for eid, rows in found.items():
+            for name, columns in rows.items():
+                tables[name].take(eid, columns)
     for name, table in tables.items():
         yield name, table.result()
+
+
+def _read_sessions(wanted: Iterable[tuple[str, Path, tuple[str, ...]]]) -> dict[str, dict[str, list[Columns] | None]]:
+    """Return the rows of sessions for the tables that want them; None for what cannot be read."""
+    return {eid: _read_session(path, eid, names) for eid, path, names in wanted}
+
+
+def _read_session(path: Path, eid: str, names: tuple[str, ...]) -> dict[str, list[Columns] | None]:
+    rows: dict[str, list[Columns] | None] = dict.fromkeys(names)
+    with contextlib.suppress(CorruptArtifact, FileNotFoundError), _ReadOnce(path, eid) as file:
+        for name in names:
+            _, read = COLLECTED[name]
+            # one that has not what it should have costs this table only
+            with contextlib.suppress(CorruptArtifact, KeyError):
+                rows[name] = list(read(file))
+    return rows
 
 
 class _ReadOnce(SessionFile):
@@ -187,7 +209,7 @@ class _Update:
 
     def __init__(self, root: Root, name: str, stamps: Mapping[str, Any]) -> None:
         self._root, self._stamps = root, stamps
-        self._schema, self._read = COLLECTED[name]
+        self._schema, _ = COLLECTED[name]
         self._stored = stored_table(root.path, self._schema)
         known = self._stored.notes.get("stamps", {}) if self._stored is not None else {}
         self._is_current = self._stored is not None and known == stamps
@@ -204,15 +226,12 @@ class _Update:
         self.changed = set(stamps) - unchanged
         self.broken: list[str] = []
 
-    def add(self, file: SessionFile) -> None:
-        """Take the rows of a session file; one that has not what it should have is broken."""
-        try:
-            found = list(self._read(file))
-        except (CorruptArtifact, KeyError):
-            self.broken.append(file.eid)
-        else:
-            for columns in found:
-                self._rows.add(columns)
+    def take(self, eid: str, rows: Sequence[Columns] | None) -> None:
+        """Take the rows of a session; None for one that could not be read."""
+        if rows is None:
+            self.broken.append(eid)
+        for columns in rows or ():
+            self._rows.add(columns)
 
     def result(self) -> Collected:
         """Return the table."""
@@ -222,7 +241,7 @@ class _Update:
         table = make_table(self._schema, self._rows.frame(feature_order), {"stamps": stamps})
         # the pieces of this table make room for the next one
         self._rows = RowStack(self._schema)
-        return Collected(table, len(stamps), len(self.changed), tuple(self.broken))
+        return Collected(table, len(stamps), len(self.changed), tuple(sorted(self.broken)))
 
 
 def _plain(values: "pd.Series[Any]") -> NDArray[Any]:
