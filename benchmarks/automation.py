@@ -70,10 +70,10 @@ def write_catalogue(root, records):
     write_table(root.path, make_table(SESSIONS, build_catalogue(index.rows.to_pandas())))
 
 
-def write_results(root):
-    """Store of every session that all its outputs are there, and nothing else."""
+def write_results(root, eids=None):
+    """Store of every session, or of some, that all its outputs are there, and nothing else."""
     catalogue = Catalogue.load(root)
-    for task in catalogue.tasks(catalogue.sessions):
+    for task in catalogue.tasks(catalogue.sessions if eids is None else eids):
         inputs = task.inputs()
         provenance = {}
         for name in COMPUTED:

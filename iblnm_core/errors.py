@@ -337,6 +337,10 @@ class MissingDependency(ConfigurationError):
     """A package that only some commands need is not installed."""
 
 
+class WorkersUnusable(ConfigurationError):
+    """Worker processes on other machines cannot be reached, or have other versions or no view of the root; no verdict on any session."""
+
+
 class NotLoaded(IblnmError):
     """Something was asked of a session in a notebook that takes data which were not loaded yet."""
 

@@ -1,6 +1,7 @@
 """A root: the folder of one pipeline instance, its layout and its settings file. No content is read or written here."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,6 +54,10 @@ class Root:
         Downloads beyond this are deleted, the longest unused first, GiB; None to keep all.
     viewer_address : str
         Where browsers find the viewer, for links to it.
+    scheduler : str or None
+        Address of the Dask scheduler whose workers compute sessions; None for processes of this machine.
+    postgres_url_env : str or None
+        Environment variable with the address of the Postgres database that keeps Dagster's history; None for files of the root.
     """
 
     path: Path
@@ -65,6 +70,8 @@ class Root:
     notify_command: tuple[str, ...] = ()
     downloads_gib: float | None = None
     viewer_address: str = VIEWER_ADDRESS
+    scheduler: str | None = None
+    postgres_url_env: str | None = None
 
     @property
     def session_folder(self) -> Path:
@@ -75,6 +82,11 @@ class Root:
     def downloads(self) -> Path | None:
         """Folder for what comes from a server; None for a source on disk."""
         return (self.cache or self.path / DOWNLOADS) if self.source == "alyx" else None
+
+    @property
+    def shared_places(self) -> list[Path]:
+        """Files and folders that workers on other machines must find where this one does."""
+        return [self.path / SETTINGS, *([self.cache] if self.source == "local" and self.cache is not None else [])]
 
     @property
     def dagster_home(self) -> Path:
@@ -221,7 +233,8 @@ def _root_from(folder: Path, settings: Path, content: Mapping[str, Any]) -> Root
         )
     source = _table(content, "source", settings)
     cache = source.get("cache")
-    workers = _table(content, "run", settings).get("workers", 1)
+    run = _table(content, "run", settings)
+    workers = run.get("workers", 1)
     if not isinstance(workers, int) or workers < 1:
         raise ConfigurationError(f"{settings}: run.workers = {workers!r}; expected a whole number from 1 on")
     preset = content.get("preset")
@@ -236,7 +249,33 @@ def _root_from(folder: Path, settings: Path, content: Mapping[str, Any]) -> Root
         notify_command=_notify_command(content, settings),
         downloads_gib=_downloads_gib(source, settings),
         viewer_address=_viewer_address(content, settings),
+        scheduler=_scheduler(run, settings),
+        postgres_url_env=_postgres_url_env(content, settings),
     )
+
+
+def _scheduler(run: Mapping[str, Any], settings: Path) -> str | None:
+    address = run.get("scheduler")
+    if address is None:
+        return None
+    if not isinstance(address, str) or not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", address):
+        raise ConfigurationError(
+            f'{settings}: run.scheduler = {address!r}; expected the address of a Dask scheduler, such as "tcp://10.0.0.1:8786"'
+        )
+    return address
+
+
+def _postgres_url_env(content: Mapping[str, Any], settings: Path) -> str | None:
+    name = _table(content, "dagster", settings).get("postgres_url_env")
+    if name is None:
+        return None
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        # what stands there may be an address with its password: it is not shown
+        raise ConfigurationError(
+            f"{settings}: dagster.postgres_url_env must be the name of an environment variable, such as "
+            '"IBLNM_POSTGRES_URL"; the address itself, with its password, belongs into that variable and into no file'
+        )
+    return name
 
 
 def _viewer_address(content: Mapping[str, Any], settings: Path) -> str:

@@ -1,21 +1,21 @@
 """The Dagster instance of a root: its `dagster.yaml`, and opening it."""
 
+import os
 import re
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 
 import dagster as dg
 import psutil
+import sqlalchemy
 
+from iblnm_core.errors import ConfigurationError, MissingDependency
 from iblnm_core.storage.atomic import write_bytes
 
-_YAML = """\
-# Dagster's settings for this root, written once by iblnm; yours to change.
-telemetry:
-  enabled: false
-nux:
-  enabled: false
+_CONNECT_S = 10
 
+_FILES = """\
 # The event log keeps its database engines: 3 ms an event instead of 20 and more.
 event_log_storage:
   module: iblnm_dagster.event_log
@@ -32,7 +32,38 @@ schedule_storage:
   class: SqliteScheduleStorage
   config:
     base_dir: {schedules}
+"""
 
+_POSTGRES = """\
+# History lies in a Postgres database. Its address, with the password, stands in an environment variable and in no file.
+event_log_storage:
+  module: iblnm_dagster.postgres_event_log
+  class: PooledPostgresEventLogStorage
+  config:
+    postgres_url:
+      env: {name}
+run_storage:
+  module: dagster_postgres.run_storage
+  class: PostgresRunStorage
+  config:
+    postgres_url:
+      env: {name}
+schedule_storage:
+  module: dagster_postgres.schedule_storage
+  class: PostgresScheduleStorage
+  config:
+    postgres_url:
+      env: {name}
+"""
+
+_YAML = """\
+# Dagster's settings for this root, written once by iblnm; yours to change.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+
+{storage}
 # A run whose process died is noticed, and the next one may start.
 run_monitoring:
   enabled: true
@@ -66,26 +97,94 @@ retention:
 """
 
 
-def write_dagster_home(folder: Path) -> Path:
+def write_dagster_home(folder: Path, postgres_url_env: str | None = None) -> Path:
     """Make a root's Dagster home with its settings; return the folder.
 
-    Settings that are there stay as they are, but for the place of the databases: they move with the root.
+    Settings that are there stay as they are, but for the place of the history: it moves with the root, and between files and Postgres.
+
+    Parameters
+    ----------
+    folder : Path
+    postgres_url_env : str, optional
+        Environment variable with the address of the Postgres database that keeps the history; without it, files of the folder.
+
+    Raises
+    ------
+    ConfigurationError
+        When the history is to lie elsewhere than settings say that were changed by hand.
     """
     settings, home = folder / "dagster.yaml", folder.absolute()
+    files = _FILES.format(history=home / "history", schedules=home / "schedules")
+    wanted = files if postgres_url_env is None else _POSTGRES.format(name=postgres_url_env)
     if not settings.is_file():
-        text = _YAML.format(history=home / "history", schedules=home / "schedules")
-        write_bytes(settings, text.encode())
+        write_bytes(settings, _YAML.format(storage=wanted).encode())
         return folder
-    text = settings.read_text(encoding="utf-8")
+    text = before = settings.read_text(encoding="utf-8")
     written = re.search(r"base_dir: (.+)/history/runs$", text, re.MULTILINE)
     if written and written[1] != str(home):
-        write_bytes(settings, text.replace(f"base_dir: {written[1]}/", f"base_dir: {home}/").encode())
+        text = text.replace(f"base_dir: {written[1]}/", f"base_dir: {home}/")
+    name = _variable(text)
+    if name != postgres_url_env:
+        ours = files if name is None else _POSTGRES.format(name=name)
+        # a place that was chosen by hand holds until the root's settings name one
+        if ours not in text and postgres_url_env is not None:
+            raise ConfigurationError(
+                f"{settings} was changed by hand and keeps the history elsewhere than dagster.postgres_url_env of the "
+                "root's settings says: delete it, and the next command writes it anew"
+            )
+        text = text.replace(ours, wanted)
+    if text != before:
+        write_bytes(settings, text.encode())
     return folder
 
 
+def _variable(text: str) -> str | None:
+    """Return the environment variable that settings take the address of a Postgres database from."""
+    found = re.search(r"postgres_url:\s+env: (\w+)$", text, re.MULTILINE)
+    return found[1] if found else None
+
+
 def open_instance(folder: Path) -> dg.DagsterInstance:
-    """Open the instance of a Dagster home."""
+    """Open the instance of a Dagster home.
+
+    Raises
+    ------
+    ConfigurationError
+        When its history lies in a Postgres database that cannot be used.
+    """
+    name = _variable((folder / "dagster.yaml").read_text(encoding="utf-8"))
+    if name is not None:
+        _try_postgres(name)
     return dg.DagsterInstance.from_config(str(folder))
+
+
+def _try_postgres(name: str) -> None:
+    """Connect once: Dagster itself would try for half a minute, and end with a traceback."""
+    if find_spec("dagster_postgres") is None:
+        raise MissingDependency("history in Postgres takes the package dagster-postgres: pip install 'iblnm[scale]'")
+    address = os.environ.get(name, "")
+    # the address holds a password: no message shows it
+    if not address.startswith("postgresql+psycopg2://"):
+        raise ConfigurationError(
+            f"the environment variable {name} must hold the address of a Postgres database, "
+            f"postgresql+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE; it {'does not' if address else 'is not set'}"
+        )
+    if address.count("@") != 1:
+        # a part of the password would be taken for the host, and shown
+        raise ConfigurationError(f"the address in {name} must have one @; one in the password is written %40")
+    try:
+        engine = sqlalchemy.create_engine(address, connect_args={"connect_timeout": _CONNECT_S})
+        with engine.connect():
+            pass
+    except sqlalchemy.exc.OperationalError as error:
+        reason = str(error.orig).strip()
+    except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.DatabaseError, ValueError):
+        reason = "it cannot be read"
+    else:
+        engine.dispose()
+        return
+    # outside of the handlers: what they caught holds the address
+    raise ConfigurationError(f"the Postgres database whose address is in {name} cannot be used: {reason}")
 
 
 _PROCESS_TAG = "iblnm/process"

@@ -72,7 +72,7 @@ class LocalRuns:
         self.root = root
         self._reports: dict[str, SessionReport] = {}
         self._progress = progress
-        write_dagster_home(root.dagster_home)
+        write_dagster_home(root.dagster_home, root.postgres_url_env)
         self.instance = open_instance(root.dagster_home)
         end_runs_of_dead_processes(self.instance)
         self.defs = build_defs(root.path, progress=self._note)

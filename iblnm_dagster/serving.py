@@ -23,7 +23,7 @@ def serve(root: Root, host: str, port: int) -> int:
     int
         Exit code: 0 after an interrupt, 1 when a server ended by itself.
     """
-    home = write_dagster_home(root.dagster_home)
+    home = write_dagster_home(root.dagster_home, root.postgres_url_env)
     # opening makes the databases; two servers that make them at once leave them unusable for good
     with locked(root.path / ".lock"), open_instance(home) as instance:
         end_runs_of_dead_processes(instance)

@@ -13,7 +13,8 @@ import dagster as dg
 from iblnm_core.cohort.status import Catalogue, stored_report
 from iblnm_core.cohort.unavailable import note_availability
 from iblnm_core.cohort.under_way import sessions_under_way
-from iblnm_core.errors import SourceUnavailable, StorageFull
+from iblnm_core.dask_workers import dask_executors
+from iblnm_core.errors import ConfigurationError, SourceUnavailable, StorageFull, WorkersUnusable
 from iblnm_core.root import Root
 from iblnm_core.session.outputs import OUTPUTS
 from iblnm_core.session.pipeline import SessionReport, SessionTask, adopt_session, process_session, record_crash
@@ -117,8 +118,8 @@ class _SessionRun:
     def over(self, tasks: Sequence[SessionTask]) -> Iterator[object]:
         """Yield the events of each session as it finishes; raise once at the end when some failed."""
         in_use = {Path(task.folder) for task in tasks}
-        with sessions_under_way(self.root, self.context.run.run_id, [task.eid for task in tasks]):
-            for done, outcome in enumerate(self._outcomes(tasks), 1):
+        with sessions_under_way(self.root, self.context.run.run_id, [task.eid for task in tasks]) as note:
+            for done, outcome in enumerate(self._outcomes(tasks, note), 1):
                 report = self._report(outcome)
                 if report is not None:
                     self.had.append(report.eid)
@@ -136,7 +137,7 @@ class _SessionRun:
         if self.failed or self.unavailable:
             raise dg.Failure(_summary(self.failed, self.unavailable, len(tasks)), allow_retries=False)
 
-    def _outcomes(self, tasks: Sequence[SessionTask]) -> Iterator[TaskOutcome[SessionTask, SessionReport]]:
+    def _outcomes(self, tasks: Sequence[SessionTask], note: Path) -> Iterator[TaskOutcome[SessionTask, SessionReport]]:
         """Yield what is stored and current at once, then the others as the workers finish them."""
         due = []
         for task in tasks:
@@ -149,13 +150,22 @@ class _SessionRun:
                 due.append(task)
             else:
                 yield TaskOutcome(task, result=report)
-        if due:
-            yield from run_tasks(process_session, due, workers=min(self.root.workers, len(due)))
+        if not due:
+            return
+        executors = None
+        if self.root.scheduler is not None:
+            # only who looks into this very root sees the note of this run
+            executors = dask_executors(self.root.scheduler, [note, *self.root.shared_places])
+        workers = min(self.root.workers, len(due))
+        try:
+            yield from run_tasks(process_session, due, workers=workers, executor_factory=executors)
+        except ConfigurationError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
 
     def _report(self, outcome: TaskOutcome[SessionTask, SessionReport]) -> SessionReport | None:
         if outcome.result is not None:
             return outcome.result
-        if isinstance(outcome.error, StorageFull):
+        if isinstance(outcome.error, StorageFull | WorkersUnusable):
             raise dg.Failure(str(outcome.error), allow_retries=False) from outcome.error
         if isinstance(outcome.error, SourceUnavailable):
             self.unavailable[outcome.task.eid] = str(outcome.error)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from iblnm_core.cohort.status import Catalogue, source_of
+from iblnm_core.dask_workers import connect
 from iblnm_core.errors import ConfigurationError
 from iblnm_core.root import Root
 from iblnm_core.schemas import ERRORS
@@ -60,11 +61,14 @@ def update(root: Root, request: Request) -> SessionsRun:
     Raises
     ------
     ConfigurationError
-        When a session asked for is not in the catalogue, or the source cannot be asked.
+        When a session asked for is not in the catalogue, or the source or the workers of a scheduler cannot be used.
     RunAborted
         When a run ends before it is through.
     """
     source_of(root).check_access()
+    if root.scheduler is not None:
+        # better now than after the catalogue
+        connect(root.scheduler, root.shared_places).shutdown()
     problems: list[str] = []
 
     @contextmanager

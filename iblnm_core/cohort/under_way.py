@@ -12,8 +12,8 @@ from iblnm_core.storage.atomic import write_bytes
 
 
 @contextlib.contextmanager
-def sessions_under_way(root: Root, run_id: str, eids: Iterable[str]) -> Iterator[None]:
-    """Keep that a run has taken on some sessions until the block ends well.
+def sessions_under_way(root: Root, run_id: str, eids: Iterable[str]) -> Iterator[Path]:
+    """Keep that a run has taken on some sessions until the block ends well; give the note, which lies in the root meanwhile.
 
     When the block raises or the process dies, the note stays, and its sessions count as interrupted until a later run takes them on.
 
@@ -32,7 +32,7 @@ def sessions_under_way(root: Root, run_id: str, eids: Iterable[str]) -> Iterator
     try:
         # the operating system drops the lock when the run dies, however it dies
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield path
         path.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
