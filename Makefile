@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROOT ?= iblnm_demo
+FAULT_RECORD := $(CURDIR)/.faults.jsonl
 
 .PHONY: install demo test faults lint format ui bench docs truth lock sbom clean
 
@@ -23,9 +24,12 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# many kills at random moments: minutes to hours
+# faults of every kind, many times each, and the page of how they ended: about an hour on one core
 faults: install
-	IBLNM_KILLS=500 $(BIN)/python -m pytest -n 0 --timeout 14400 tests/faults
+	rm -f $(FAULT_RECORD)
+	IBLNM_FAULT_RECORD=$(FAULT_RECORD) IBLNM_KILLS=500 IBLNM_RUN_KILLS=20 IBLNM_MUTATIONS=1000 IBLNM_DAEMON_KILLS=50 IBLNM_RUN_FAULTS=5 \
+		$(BIN)/python -m pytest -n 0 --timeout 14400 tests/faults
+	PYTHONPATH=tests $(BIN)/python -m tests_support.reliability $(FAULT_RECORD) docs/reliability.md
 
 lint: install
 	$(BIN)/ruff check .
@@ -76,4 +80,4 @@ sbom: install
 	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --output-file build/sbom.cdx.json
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .faults.jsonl

@@ -426,7 +426,8 @@ class CorruptArtifact(IblnmError):
 
     def __init__(self, asset: str, eid: str, path: str, problem: str) -> None:
         super().__init__(
-            f"stored {asset} of session {eid} in {path} is broken: {problem}; re-run this session to replace it"
+            f"stored {asset} of session {eid} in {path} is broken: {problem}; "
+            + ("`iblnm doctor` says what to do" if eid == "all" else "re-run this session to replace it")
         )
         self.asset = asset
         self.eid = eid

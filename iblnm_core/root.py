@@ -241,7 +241,7 @@ def _root_from(folder: Path, settings: Path, content: Mapping[str, Any]) -> Root
     return Root(
         path=folder,
         preset=str(preset),
-        parameters=parameters_from(str(preset), _table(content, "parameters", settings)),
+        parameters=_parameters(str(preset), _table(content, "parameters", settings), settings),
         source=str(source.get("kind")),
         cache=None if cache is None else folder / str(cache),
         workers=workers,
@@ -276,6 +276,13 @@ def _postgres_url_env(content: Mapping[str, Any], settings: Path) -> str | None:
             '"IBLNM_POSTGRES_URL"; the address itself, with its password, belongs into that variable and into no file'
         )
     return name
+
+
+def _parameters(preset: str, overrides: Mapping[str, Any], settings: Path) -> Parameters:
+    try:
+        return parameters_from(preset, overrides)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{settings}: {error}") from error
 
 
 def _viewer_address(content: Mapping[str, Any], settings: Path) -> str:

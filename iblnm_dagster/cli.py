@@ -14,6 +14,7 @@ from iblnm_core import __version__
 from iblnm_core.errors import ConfigurationError, IblnmError
 from iblnm_core.session.outputs import STAGES
 from iblnm_dagster import printing
+from iblnm_dagster.commands_doctor import doctor
 from iblnm_dagster.commands_export import export
 from iblnm_dagster.commands_freeze import compare, freeze
 from iblnm_dagster.commands_report import report
@@ -233,7 +234,7 @@ def failures(root: Path | None, error_types: Sequence[str], eid: str | None) -> 
     printing.error_rows(rows, everything=eid is not None)
 
 
-for command in (why, report, view, export, freeze, compare):
+for command in (why, doctor, report, view, export, freeze, compare):
     main.add_command(ROOT(command))
 
 

@@ -1,8 +1,10 @@
 """The Dagster instance of a root: its `dagster.yaml`, and opening it."""
 
+import contextlib
 import os
 import re
 import socket
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import dagster as dg
 import psutil
 import sqlalchemy
 
-from iblnm_core.errors import ConfigurationError, MissingDependency
+from iblnm_core.errors import ConfigurationError, IblnmError, MissingDependency, StorageFull
 from iblnm_core.storage.atomic import write_bytes
 
 _CONNECT_S = 10
@@ -187,6 +189,31 @@ def _try_postgres(name: str) -> None:
     raise ConfigurationError(f"the Postgres database whose address is in {name} cannot be used: {reason}")
 
 
+class EventLogUnavailable(IblnmError):
+    """Dagster's event log cannot be used for now."""
+
+
+@contextlib.contextmanager
+def explained_event_log(home: Path) -> Iterator[None]:
+    """Turn a database that is full, locked or cannot be opened into an error that says where and what to do.
+
+    Raises
+    ------
+    StorageFull
+    EventLogUnavailable
+    """
+    from sqlalchemy.exc import DatabaseError
+
+    try:
+        yield
+    except DatabaseError as error:
+        if "disk is full" in str(error.orig):
+            raise StorageFull(home) from error
+        raise EventLogUnavailable(
+            f"the event log in {home} cannot be used: {error.orig}. What was finished is stored; run again when nothing else holds it"
+        ) from error
+
+
 _PROCESS_TAG = "iblnm/process"
 
 
@@ -196,17 +223,20 @@ def process_tag() -> dict[str, str]:
     return {_PROCESS_TAG: f"{socket.gethostname()} {me.pid} {me.create_time()}"}
 
 
-def end_runs_of_dead_processes(instance: dg.DagsterInstance) -> None:
-    """Report runs of commands that were killed as failed.
+def end_runs_of_dead_processes(instance: dg.DagsterInstance) -> list[str]:
+    """Report runs of commands that were killed as failed; return their ids.
 
     Dagster's run monitoring watches only runs that it launched itself; the others would look alive for ever, and hold
     their place in the pool of session runs.
     """
     statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+    ended = []
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=statuses)):
         host, _, process = run.tags.get(_PROCESS_TAG, "").partition(" ")
         if host == socket.gethostname() and not _is_alive(process):
             instance.report_run_failed(run, message="the process of this run was killed; run again to go on")
+            ended.append(run.run_id)
+    return ended
 
 
 def _is_alive(process: str) -> bool:

@@ -12,6 +12,7 @@ from iblnm_core.schemas import ERRORS
 from iblnm_core.session.outputs import ALL_STAGES, OUTPUTS, STAGES
 from iblnm_core.storage.tables import read_table
 from iblnm_dagster import printing
+from iblnm_dagster.instance import explained_event_log
 from iblnm_dagster.runs import LocalRuns, RunAborted, SessionsRun
 
 
@@ -64,6 +65,8 @@ def update(root: Root, request: Request) -> SessionsRun:
         When a session asked for is not in the catalogue, or the source or the workers of a scheduler cannot be used.
     RunAborted
         When a run ends before it is through.
+    StorageFull, EventLogUnavailable
+        When nothing can be recorded.
     """
     source_of(root).check_access()
     if root.scheduler is not None:
@@ -81,7 +84,11 @@ def update(root: Root, request: Request) -> SessionsRun:
             problems.append(f"{name}: {error}")
 
     result = SessionsRun({})
-    with printing.session_progress() as progress, LocalRuns(root, progress) as runs:
+    with (
+        explained_event_log(root.dagster_home),
+        printing.session_progress() as progress,
+        LocalRuns(root, progress) as runs,
+    ):
         with stage("catalogue"):
             if "query_database" in request.stages:
                 runs.catalogue(redownload=request.redownload)

@@ -32,7 +32,10 @@ def index_frame(records: Iterable[SourceRecord]) -> pd.DataFrame:
 
 
 def _stored(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    """Return a value of a record as tables and session files can hold it: no text with a zero byte or half a character."""
+    if isinstance(value, tuple):
+        return [_stored(entry) for entry in value]
+    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def build_catalogue(index: pd.DataFrame) -> pd.DataFrame:

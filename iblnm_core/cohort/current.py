@@ -24,7 +24,7 @@ def read_current(root: Root) -> dict[str, Look]:
     """Return how each session of which nothing was due looked then."""
     try:
         content = json.loads(_path(root).read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

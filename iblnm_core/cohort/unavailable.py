@@ -12,9 +12,10 @@ def unavailable_sessions(root: Root) -> dict[str, str]:
     """Return why the source could not give a session at the last attempt, by session id."""
     try:
         content = json.loads(_path(root).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, RecursionError):
+        # a broken note is none: the next attempt says it again
         return {}
-    return {str(eid): str(reason) for eid, reason in content.items()}
+    return {str(eid): str(reason) for eid, reason in content.items()} if isinstance(content, dict) else {}
 
 
 def note_availability(root: Root, unavailable: Mapping[str, str], had: Iterable[str]) -> None:

@@ -80,9 +80,11 @@ def _dead(path: Path) -> Iterator[bool]:
 
 def _read(path: Path) -> list[str]:
     try:
-        return [str(eid) for eid in json.loads(path.read_bytes())]
-    except FileNotFoundError:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        # a broken note is none: what is due is known without it
         return []
+    return [str(eid) for eid in content] if isinstance(content, list) else []
 
 
 def _folder(root: Root) -> Path:

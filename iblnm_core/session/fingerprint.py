@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from iblnm_core import __version__
 from iblnm_core.parameters import Parameters
+from iblnm_core.session.metadata import unsafe_name
 from iblnm_core.session.outputs import OUTPUTS, upstream
 
 BY_HAND = "by hand"
@@ -112,7 +113,11 @@ def row_digest(name: str, row: Mapping[str, Any]) -> str:
     fields = {column for step in _ancestry(name) for column in OUTPUTS[step].row_fields}
     if "*" in fields:
         fields = set(row)
-    return _digest({column: row.get(column) for column in sorted(fields)})
+    values = {column: row.get(column) for column in sorted(fields)}
+    if unsafe_name(row) is not None:
+        # it stops every output, whatever of the row each is made from: when it is mended, all are due
+        values["has_unsafe_name"] = True
+    return _digest(values)
 
 
 @cache

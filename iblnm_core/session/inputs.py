@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import re
+import tokenize
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +30,11 @@ PRESENT = "present"
 """In place of the hash of a dataset whose content does not matter."""
 
 _UNREADABLE = (-1, -1)
+_ARRAY_ERRORS = (
+    *(ValueError, TypeError, AttributeError, EOFError, OSError),
+    # what reading the header of a broken array ends in; it may ask for more memory than there is
+    *(SyntaxError, tokenize.TokenError, OverflowError, MemoryError, RecursionError),
+)
 _TRANSIENT = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENETUNREACH}
 
 
@@ -135,10 +141,10 @@ class SessionInputs:
         content = self._read(path)
         try:
             file = pq.ParquetFile(io.BytesIO(content), read_dictionary=list(dictionary))
-            known = set(file.schema_arrow.names)
+            known = set(_only_once(path, file.schema_arrow.names))
             wanted = None if columns is None else [column for column in columns if column in known]
             table = file.read(columns=wanted)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError, KeyError) as error:
             raise CorruptDataset(
                 f"{path}: {type(error).__name__}: {str(error).splitlines()[0]}; expected a parquet table",
                 measured=f"{len(content)} bytes",
@@ -156,9 +162,9 @@ class SessionInputs:
         try:
             values = np.load(io.BytesIO(content), allow_pickle=False)
             numbers: NDArray[np.float64] = values.astype(np.float64)
-        except (ValueError, EOFError, OSError, TypeError, AttributeError) as error:
+        except _ARRAY_ERRORS as error:
             raise CorruptDataset(
-                f"{path}: {type(error).__name__}: {str(error).splitlines()[0]}; expected a numpy array of numbers",
+                f"{path}: {type(error).__name__}: {(str(error).splitlines() or ['no reason'])[0]}; expected a numpy array of numbers",
                 measured=f"{len(content)} bytes",
             ) from error
         finally:
@@ -172,8 +178,8 @@ class SessionInputs:
 
         path = self._single(kind)
         try:
-            return tuple(pq.read_schema(io.BytesIO(self._read(path))).names)
-        except (pa.ArrowException, OSError) as error:
+            return tuple(_only_once(path, pq.read_schema(io.BytesIO(self._read(path))).names))
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise CorruptDataset(
                 f"{path}: {type(error).__name__}: {str(error).splitlines()[0]}; expected a parquet table"
             ) from error
@@ -250,3 +256,11 @@ class SessionInputs:
     def _refuse_transient(self, path: str, error: OSError) -> None:
         if error.errno in _TRANSIENT:
             raise SourceUnavailable(f"{self.folder / path}: {error.strerror}; try again later") from error
+
+
+def _only_once(path: str, names: Sequence[str]) -> Sequence[str]:
+    """Return the columns of a dataset, none of which may be there twice."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise CorruptDataset(f"{path}: column {', '.join(repeated)} exists several times; expected once")
+    return names

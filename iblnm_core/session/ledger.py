@@ -70,9 +70,9 @@ def share_trials(file: SessionFile, *outputs: str) -> bool:
 
 def read_ledger(file: SessionFile | None) -> tuple[Mapping[str, Provenance], Mapping[str, Verdict]]:
     """Return provenance and verdicts of a stored file; a broken ledger counts as none."""
-    if file is None or "provenance" not in file:
-        return {}, {}
     try:
+        if file is None or "provenance" not in file:
+            return {}, {}
         return read_provenance(file), read_verdicts(file)
     except CorruptArtifact:
         return {}, {}

@@ -88,12 +88,20 @@ def judge_metadata(row: Mapping[str, Any], parameters: MetadataParameters, judge
 def judge_paths(row: Mapping[str, Any], judge: Judge) -> None:
     """Judge whether the names in a catalogue row can be used as folder and group names."""
     with judge.rule("session_paths_safe"):
-        for field in ("subject", "lab"):
-            if row.get(field) and not is_safe_name(row[field]):
-                raise InvalidSubject(f"{field} {row[field]!r} cannot be a folder name")
-        for region in row["brain_region"]:
-            if region and not is_safe_name(region):
-                raise InvalidBrainRegion(f"brain region {region!r} cannot be a name")
+        error = unsafe_name(row)
+        if error is not None:
+            raise error
+
+
+def unsafe_name(row: Mapping[str, Any]) -> SessionError | None:
+    """Return what is wrong with the first name in a catalogue row that can be no folder or group name; None when all can."""
+    for field in ("subject", "lab"):
+        if row.get(field) and not is_safe_name(row[field]):
+            return InvalidSubject(f"{field} {row[field]!r} cannot be a folder name")
+    for region in row.get("brain_region") or ():
+        if region and not is_safe_name(region):
+            return InvalidBrainRegion(f"brain region {region!r} cannot be a name")
+    return None
 
 
 def _subject_errors(subject: str, n_rows: int | None) -> list[SessionError]:

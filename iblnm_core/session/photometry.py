@@ -28,6 +28,9 @@ LOCATIONS_NAME = "photometryROI.locations.pqt"
 SIGNAL_COLUMNS: tuple[str, ...] = ("times", "name", "valid", "include")
 """Columns of the signal table that are read beside the ROIs."""
 
+_LARGEST_SAMPLE = 1e12
+"""No camera counts that far; squares of what is beyond leave the numbers that a computer has."""
+
 _DARK = {None, "", "None"}
 
 
@@ -210,12 +213,14 @@ def _check_finite(
     rois: Sequence[str],
     regions: Sequence[str],
 ) -> None:
-    bad = ~np.isfinite(values) & in_bands[:, None]
+    bad = ~(np.abs(values) <= _LARGEST_SAMPLE) & in_bands[:, None]
     problems = []
     for column in np.flatnonzero(bad.any(axis=0)).tolist():
         at = times[bad[:, column]]
+        finite = np.isfinite(values[bad[:, column], column]).any()
+        what = f"not finite or beyond {_LARGEST_SAMPLE:g}" if finite else "not finite"
         problems.append(
-            f"ROI {rois[column]} ({regions[column]}): {len(at)} samples not finite between {at[0]:.3f} s and {at[-1]:.3f} s"
+            f"ROI {rois[column]} ({regions[column]}): {len(at)} samples {what} between {at[0]:.3f} s and {at[-1]:.3f} s"
         )
     if problems:
         raise SignalNotFinite(

@@ -3,6 +3,7 @@
 It returns outputs and verdicts and raises for no typed error. Runs in worker processes; knows nothing of Dagster.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,7 +162,11 @@ class _SessionRun:
             return self._compute(due)
         except CorruptArtifact:
             # what was to be loaded from the session file is broken: make it anew
-            return self._compute(upstream(due) & frozenset(COMPUTED))
+            with contextlib.suppress(CorruptArtifact):
+                return self._compute(upstream(due) & frozenset(COMPUTED))
+        # nor can the rest be kept
+        self.path.replace(self.path.with_suffix(".broken"))
+        return _SessionRun(self.task).run()
 
     def what_is_due(self) -> frozenset[str]:
         """Return the outputs to compute: those asked for and their upstream, as far as they are not current."""

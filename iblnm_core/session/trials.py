@@ -50,7 +50,7 @@ def trials_from_table(table: "pa.Table") -> pd.DataFrame:
     Raises
     ------
     CorruptDataset
-        When the table is empty, lacks a required column, or a column is not numeric.
+        When the table is empty, lacks a required column, a column is not numeric, or a contrast is no fraction.
     """
     missing = [name for name in _REQUIRED if name not in table.column_names]
     if missing:
@@ -60,6 +60,14 @@ def trials_from_table(table: "pa.Table") -> pd.DataFrame:
     if table.num_rows == 0:
         raise CorruptDataset(f"{TABLE_NAME}: 0 rows; expected one per trial", measured=0, threshold=1)
     trials = pd.DataFrame({name: _numbers(table, name) for name in TRIAL_COLUMNS if name in table.column_names})
+    for name in ("contrastLeft", "contrastRight"):
+        largest = float(trials[name].abs().max())
+        if largest > 1:
+            raise CorruptDataset(
+                f"{TABLE_NAME}: column {name} reaches {largest:g}; expected fractions from 0 to 1",
+                measured=largest,
+                threshold=1,
+            )
     left, right = trials.pop("contrastLeft"), trials.pop("contrastRight")
     return trials.assign(**contrasts(left.to_numpy(), right.to_numpy()))
 

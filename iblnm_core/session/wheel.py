@@ -13,6 +13,7 @@ Array = NDArray[np.float64]
 
 POSITION_NAME, TIMESTAMPS_NAME = DATASET_NAMES["wheel_position"], DATASET_NAMES["wheel_times"]
 _FEWEST_SAMPLES = 30
+_LONGEST_S = 7 * 24 * 3600.0
 """So many samples of position, and of velocity: the filter's own padding needs nearly as many."""
 
 
@@ -100,6 +101,13 @@ def check_wheel(timestamps: Array, position: Array) -> None:
             f"{TIMESTAMPS_NAME}: time goes back {n_back} times; expected increasing times",
             measured=n_back,
             threshold=0,
+        )
+    duration = float(timestamps[-1] - timestamps[0])
+    if duration > _LONGEST_S:
+        raise CorruptDataset(
+            f"{TIMESTAMPS_NAME}: {duration:g} s; expected at most {_LONGEST_S:g} s, which is a week",
+            measured=duration,
+            threshold=_LONGEST_S,
         )
 
 

@@ -24,7 +24,7 @@ from iblnm_core.sources.details import (
 )
 from iblnm_core.sources.downloads import HttpFetcher, NotOnServer, RemoteFile
 from iblnm_core.sources.fibers import FiberRecord, fibers_of_alyx, fibers_of_table, implanted_fibers
-from iblnm_core.sources.values import json_or_none, text_or_none, texts_of
+from iblnm_core.sources.values import is_start_time, json_or_none, text_or_none, texts_of
 from iblnm_core.storage.atomic import write_bytes
 from iblnm_core.vocabulary import PROJECT, is_safe_name
 
@@ -234,9 +234,7 @@ def _problem(eid: str, row: Mapping[str, Any]) -> str | None:
         name = row.get(field) or ""
         if (name or field == "subject") and not (isinstance(name, str) and is_safe_name(name)):
             return f"{field} {name!r} cannot be a folder name"
-    try:
-        datetime.fromisoformat(row["start_time"])
-    except (TypeError, ValueError, KeyError):
+    if not is_start_time(row.get("start_time")):
         return f"start_time is {row.get('start_time')!r}; expected a time in ISO 8601"
     number = row.get("number")
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 999:

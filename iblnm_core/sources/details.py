@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from iblnm_core.errors import ConfigurationError
+
 DESCRIPTION = "_ibl_experiment.description.yaml"
 LOCATIONS = "alf/photometry/photometryROI.locations.pqt"
 
@@ -19,11 +21,20 @@ _logger = logging.getLogger(__name__)
 
 
 def read_rows(path: Path) -> list[dict[str, str]] | None:
-    """Return the rows of a table with a column `subject`, None when there is no such file."""
+    """Return the rows of a table with a column `subject`, None when there is no such file.
+
+    Raises
+    ------
+    ConfigurationError
+        When it cannot be read: it is about all sessions, and without it each would be another one.
+    """
     if not path.is_file():
         return None
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("subject")]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("subject")]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(f"{path}: {error}; expected a table of comma-separated values in UTF-8") from error
     if not rows:
         _logger.warning("%s is left out: no row with a subject; expected a column `subject`", path)
     return rows

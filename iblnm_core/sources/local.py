@@ -25,10 +25,16 @@ from iblnm_core.sources.details import (
     task_settings,
 )
 from iblnm_core.sources.fibers import FiberRecord, fibers_of_table, implanted_fibers
-from iblnm_core.sources.values import json_or_none, text_or_none, texts_of
+from iblnm_core.sources.values import is_start_time, json_or_none, text_or_none, texts_of
 from iblnm_core.vocabulary import is_safe_name
 
 _logger = logging.getLogger(__name__)
+
+_TABLE_COLUMNS = {
+    "sessions": ("id", "lab", "subject", "date", "number", "task_protocol", "projects"),
+    "datasets": ("eid", "rel_path"),
+}
+_LARGEST_NUMBER = 999
 
 
 class LocalSource:
@@ -62,11 +68,16 @@ class LocalSource:
     def list_sessions(self, *, anew: bool = False) -> Listing:  # noqa: ARG002 - it is read anew every time
         """Return all sessions of the cache tables; see `SessionSource`."""
         sessions, datasets = self._tables()
-        paths_by_eid = {str(eid): group.tolist() for eid, group in datasets.groupby(level=0, sort=False)["rel_path"]}
+        by_eid = datasets.groupby("eid", sort=False)["rel_path"]
+        paths_by_eid = {str(eid): [path for path in group if isinstance(path, str)] for eid, group in by_eid}
         records, rejected = [], []
+        known: set[str] = set()
         for row in sessions.reset_index().to_dict("records"):
             eid = str(row["id"])
-            problem = _problem(eid, row)
+            problem = _problem(eid, row, self._details.get(eid, {}))
+            if eid in known:
+                problem = "it is listed several times; expected once"
+            known.add(eid)
             if problem:
                 rejected.append(Rejected(eid, problem))
             else:
@@ -82,9 +93,27 @@ class LocalSource:
         from one.api import One
 
         self.check_access()
-        client = One(cache_dir=self.cache, mode="local")
+        try:
+            client = One(cache_dir=self.cache, mode="local")
+        except Exception as error:
+            # a broken table fails in the client in ways of many kinds
+            raise self._broken_tables(f"{type(error).__name__}: {error}") from error
         tables = client._cache  # noqa: SLF001 - the public calls go session by session, 5 ms each
+        for name, columns in _TABLE_COLUMNS.items():
+            if "date_created" not in tables["_meta"]["raw"].get(name, {}):
+                # the client leaves such a table out: all its sessions would be gone
+                raise self._broken_tables(f"{name}.pqt has no notes of a cache table")
+            found = [*tables[name].index.names, *tables[name].columns]
+            odd = [column for column in columns if found.count(column) != 1]
+            if odd:
+                raise self._broken_tables(f"{name}.pqt has not exactly one column {', '.join(odd)}")
         return tables["sessions"], tables["datasets"]
+
+    def _broken_tables(self, problem: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"the cache tables of {self.cache}, sessions.pqt and datasets.pqt, cannot be read: {problem}. "
+            f"Bring them again, or make them with `iblnm index {self.cache}`"
+        )
 
     def _record(self, eid: str, row: Mapping[str, Any], listed: Sequence[str]) -> SourceRecord:
         relative = PurePosixPath(
@@ -96,7 +125,7 @@ class LocalSource:
         )
         folder = self.cache / relative
         # the tables may be older than the folders
-        datasets = tuple(sorted(path for path in listed if is_below(path) and _is_there(folder / path)))
+        datasets = tuple(sorted({path for path in listed if is_below(path) and _is_there(folder / path)}))
         details = self._details.get(eid, {})
         description = read_description(folder / DESCRIPTION) if DESCRIPTION in datasets else {}
         regions, region_source, filled = regions_of(folder, datasets, description)
@@ -106,7 +135,7 @@ class LocalSource:
         return SourceRecord(
             eid=eid,
             subject=row["subject"],
-            start_time=text_or_none(details.get("start_time")) or f"{row['date']}T00:00:00",
+            start_time=_start_time(row, details),
             number=int(row["number"]),
             lab=row["lab"] or "",
             task_protocol=text_or_none(row["task_protocol"]) or protocol_of(description),
@@ -148,11 +177,11 @@ class LocalSource:
         if not path.is_file():
             return {}
         details = {}
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
             try:
-                entry = json.loads(line)
+                entry = json.loads(line.decode())
                 details[str(entry["id"])] = entry
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 _logger.warning("%s, line %d is left out: %s; expected an object with an id", path, number, error)
         return details
 
@@ -164,15 +193,25 @@ def _grouped(rows: Sequence[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
     return grouped
 
 
-def _problem(eid: str, row: Mapping[str, Any]) -> str | None:
+def _problem(eid: str, row: Mapping[str, Any], details: Mapping[str, Any]) -> str | None:
     """Say why a row of the cache tables cannot be a session, None when it can."""
     if not is_eid(eid):
         return f"id {eid!r} is not a session id; expected a UUID of version 3 or 4"
+    for field in ("subject", "lab", "task_protocol", "projects"):
+        if not isinstance(row[field] or "", str):
+            return f"{field} is {row[field]!r}; expected a text"
     for field in ("subject", "lab"):
         name = row[field] or ""
         if (name or field == "subject") and not is_safe_name(name):
             return f"{field} {name!r} cannot be a folder name"
-    return None
+    if not isinstance(row["number"], int) or not 0 <= row["number"] <= _LARGEST_NUMBER:
+        return f"number is {row['number']!r}; expected a whole number from 0 to {_LARGEST_NUMBER}"
+    start = _start_time(row, details)
+    return None if is_start_time(start) else f"start_time is {start!r}; expected a time in ISO 8601"
+
+
+def _start_time(row: Mapping[str, Any], details: Mapping[str, Any]) -> str:
+    return text_or_none(details.get("start_time")) or f"{row['date']}T00:00:00"
 
 
 def _is_there(path: Path) -> bool:

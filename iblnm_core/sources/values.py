@@ -1,7 +1,11 @@
 """Single values of records as databases have them: text, lists of text, JSON, and what stands for *unknown*."""
 
 import json
+import re
+from datetime import datetime
 from typing import Any
+
+_DAY = re.compile(r"(19|20|21)\d\d-\d\d-\d\d")
 
 
 def json_or_none(value: Any) -> str | None:
@@ -17,3 +21,14 @@ def text_or_none(value: Any) -> str | None:
 def texts_of(value: Any) -> list[str]:
     """Return a list as texts; nothing for what is no list."""
     return [str(entry) for entry in value] if isinstance(value, list) else []
+
+
+def is_start_time(value: Any) -> bool:
+    """Whether a value is a time in ISO 8601 that starts with a day of the last or the next centuries."""
+    if not isinstance(value, str) or not _DAY.match(value):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True

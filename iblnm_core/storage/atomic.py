@@ -13,6 +13,9 @@ import psutil
 
 from iblnm_core.errors import StorageFull
 
+_CLOCK_S = 2.0
+"""By how much clocks of files and of processes may disagree."""
+
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)-[0-9a-f]{8}\.tmp")
 
@@ -96,9 +99,23 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_left_behind(path: Path) -> bool:
+    """Whether a file is the temporary one of a write whose process is dead."""
+    match = _TEMPORARY.fullmatch(path.name)
+    if match is None:
+        return False
+    try:
+        # another process may have the number by now
+        return psutil.Process(int(match["pid"])).create_time() > path.stat().st_mtime + _CLOCK_S
+    except psutil.NoSuchProcess:
+        return True
+    except FileNotFoundError:
+        return False
+
+
 def _remove_left_behind(final: Path) -> None:
     """Remove temporary files of this artefact whose writer is dead."""
     for path in final.parent.glob(f".{final.name}.*.tmp"):
         match = _TEMPORARY.fullmatch(path.name)
-        if match and match["name"] == final.name and not psutil.pid_exists(int(match["pid"])):
+        if match and match["name"] == final.name and is_left_behind(path):
             path.unlink(missing_ok=True)

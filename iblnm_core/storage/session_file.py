@@ -28,6 +28,9 @@ NULL = "__none__"
 _Written: TypeAlias = dict[tuple[str, tuple[int, ...], bytes], list[tuple[NDArray[Any], Any]]]
 """Arrays that were written and their datasets, by type, shape and first values."""
 
+_BROKEN = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, MemoryError)
+"""What reading a broken file ends in."""
+
 ROWS = "rows"
 """The dataset of a part that holds its columns of equal length, one compound field each."""
 
@@ -90,7 +93,19 @@ class SessionFile:
         self.handle.close()
 
     def parts(self) -> tuple[str, ...]:
-        """Return the paths of all parts, sorted."""
+        """Return the paths of all parts, sorted.
+
+        Raises
+        ------
+        CorruptArtifact
+            When what holds the parts together is broken.
+        """
+        try:
+            return self._parts()
+        except _BROKEN as error:
+            raise CorruptArtifact("session file", self.eid, str(self.path), f"cannot be read ({error})") from error
+
+    def _parts(self) -> tuple[str, ...]:
         found = []
         for name, group in self.handle.items():
             if name == _PHOTOMETRY:
@@ -106,7 +121,10 @@ class SessionFile:
         return tuple(self.handle.get(_PHOTOMETRY, ()))
 
     def __contains__(self, path: object) -> bool:
-        return path in self.handle
+        try:
+            return path in self.handle
+        except _BROKEN as error:
+            raise CorruptArtifact(str(path), self.eid, str(self.path), f"cannot be looked up ({error})") from error
 
     def read(self, path: str) -> Part:
         """Read one part and verify it.
@@ -133,14 +151,14 @@ class SessionFile:
         return self._read(path, arrays=False)
 
     def _read(self, path: str, *, arrays: bool) -> Part:
-        if path not in self.handle:
+        if path not in self:
             raise KeyError(f"{self.path} has no {path}")
-        group = self.handle[path]
         try:
+            group = self.handle[path]
             digests = {name: group.attrs.get(name) for name in (_HASH, _ROWS_HASH)}
             # where rows have no digest they are no dataset of their own
             part = _read_group(group, arrays=arrays or digests[_ROWS_HASH] is None)
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except _BROKEN as error:
             raise CorruptArtifact(path, self.eid, str(self.path), f"cannot be read ({error})") from error
         for name, found in _digests(part).items():
             expected = digests[name]
@@ -206,7 +224,10 @@ def _copy_parts(stored: SessionFile, new: Any, leave_out: Callable[[str], bool])
     for part in stored.parts():
         if not leave_out(part):
             parent, _, name = part.rpartition("/")
-            stored.handle.copy(part, new.require_group(parent) if parent else new, name=name)
+            try:
+                stored.handle.copy(part, new.require_group(parent) if parent else new, name=name)
+            except _BROKEN as error:
+                raise CorruptArtifact(part, stored.eid, str(stored.path), f"cannot be copied ({error})") from error
 
 
 def _verify(temporary: Path, eid: str, image: bytes) -> None:

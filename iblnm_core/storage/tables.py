@@ -205,7 +205,9 @@ def write_table(folder: Path, table: Table) -> Path:
     notes = json.dumps({**table.notes, _HASH: table.content_hash}, sort_keys=True)
     metadata = {**(table.rows.schema.metadata or {}), _NOTES: notes.encode()}
     with atomic_path(path, verify=pq.read_schema) as temporary:
-        pq.write_table(table.rows.replace_schema_metadata(metadata), temporary, compression="zstd")
+        pq.write_table(
+            table.rows.replace_schema_metadata(metadata), temporary, compression="zstd", write_page_checksum=True
+        )
     return path
 
 
@@ -224,12 +226,42 @@ def read_table(folder: Path, schema: TableSchema, columns: list[str] | None = No
 
     path = folder / schema.path
     try:
-        frame: pd.DataFrame = pq.read_table(path, columns=columns).to_pandas()
+        frame: pd.DataFrame = pq.read_table(path, columns=columns, page_checksum_verification=True).to_pandas()
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
         raise CorruptArtifact(f"table {schema.name}", "all", str(path), str(error)) from error
     return frame
+
+
+def verify_table(folder: Path, schema: TableSchema) -> None:
+    """Read a table to the last byte.
+
+    Raises
+    ------
+    FileNotFoundError
+        When it was never written.
+    CorruptArtifact
+        When it cannot be read, or its rows are not those that were written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / schema.path
+    try:
+        rows = pq.read_table(path, page_checksum_verification=True)
+        notes = json.loads((rows.schema.metadata or {}).get(_NOTES, b"{}"))
+        is_own = rows.column_names == schema.with_features(rows.column_names).column_names
+        # what the frame is made by is beside the rows
+        rows.to_pandas()
+        is_whole = is_own and Table(schema, rows, {}).content_hash == notes[_HASH]
+        problem = "" if is_whole else "its rows are not those that were written"
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        problem = f"cannot be read ({type(error).__name__}: {error})"
+    if problem:
+        raise CorruptArtifact(f"table {schema.name}", "all", str(path), problem)
 
 
 def stored_or_empty(folder: Path, schema: TableSchema) -> pd.DataFrame:

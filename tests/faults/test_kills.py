@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import dagster as dg
 import psutil
 import pytest
+from tests_support.promise import MADE_BY_STAGES, assert_promise, assert_up_to_date
+from tests_support.reliability import record
 from tests_support.sessions import catalogue_of
 from tests_support.stages import ONLY_SESSIONS
 
@@ -29,6 +32,9 @@ MARK = "IBLNM_TEST_RUN"
 
 N_KILLS = int(os.environ.get("IBLNM_KILLS", "20"))
 """Kills at random moments; `make faults` asks for more."""
+
+N_RUN_KILLS = int(os.environ.get("IBLNM_RUN_KILLS", "6"))
+"""The same of whole runs."""
 
 
 def start_run(root, mark):
@@ -121,6 +127,7 @@ def test_nothing_is_partial_after_kills_at_random_moments(tmp_path, copies):
         ["iblnm_core.session.pipeline", "pandas", "pyarrow.parquet", "scipy.signal", "scipy.interpolate", "h5py"]
     )
     moments = random.Random(1)
+    found = Counter()
     for kill in range(N_KILLS):
         warm = context.Event()
         # each session comes first in turn: how fast the machine is does not decide which are ever stored
@@ -128,11 +135,17 @@ def test_nothing_is_partial_after_kills_at_random_moments(tmp_path, copies):
         process = context.Process(target=_reprocess_for_ever, args=([*tasks[first:], *tasks[:first]], warm))
         process.start()
         assert warm.wait(60)
+        before = session_files(root)
         time.sleep(moments.uniform(0, 0.5))
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL
         assert_whole(root)
+        after = session_files(root)
+        for eid in made.eids:
+            old = "files old" if after.get(eid) == before.get(eid) else "files new"
+            found["files absent" if eid not in after else old] += 1
+    record("worker killed", {"tries": N_KILLS, **found})
     assert len(session_files(root)) == 3
     for task in tasks:
         process_session(task)
@@ -146,7 +159,7 @@ def test_whole_runs_killed_early_and_late_leave_no_worker(tmp_path, copies):
     root = create_root(tmp_path / "root", cache=made.cache)
     catalogue_of(root)
     moments = random.Random(2)
-    for number in range(6):
+    for number in range(N_RUN_KILLS):
         mark = f"{tmp_path}-{number}"
         run = start_run(root, mark)
         time.sleep(moments.uniform(0.2, 5.0))
@@ -154,6 +167,16 @@ def test_whole_runs_killed_early_and_late_leave_no_worker(tmp_path, copies):
         run.wait()
         assert wait_for(lambda mark=mark: not processes_of(mark), 20)
         assert_whole(root)
+    finished = session_files(root)
+    run = start_run(root, str(tmp_path))
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, output
+    after = session_files(root)
+    assert set(after) == set(made.eids)
+    assert {eid: after[eid] for eid in finished} == finished
+    assert_promise(root)
+    assert_up_to_date(root, outputs=MADE_BY_STAGES)
+    record("run killed", {"whole, the next run did the rest": N_RUN_KILLS})
 
 
 def _run_selected(task, barrier):
