@@ -13,8 +13,10 @@ Array = NDArray[np.float64]
 
 POSITION_NAME, TIMESTAMPS_NAME = DATASET_NAMES["wheel_position"], DATASET_NAMES["wheel_times"]
 _FEWEST_SAMPLES = 30
-_LONGEST_S = 7 * 24 * 3600.0
 """So many samples of position, and of velocity: the filter's own padding needs nearly as many."""
+
+_LONGEST_S = 7 * 24 * 3600.0
+"""A week: what is longer is a broken clock, and its grid has no room in memory."""
 
 
 @dataclass(frozen=True, eq=False)
