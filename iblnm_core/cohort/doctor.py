@@ -6,7 +6,8 @@ from pathlib import Path
 
 from iblnm_core.cohort.collect import COLLECTED, session_files
 from iblnm_core.cohort.current import stamp_of
-from iblnm_core.cohort.under_way import interrupted_sessions
+from iblnm_core.cohort.status import Catalogue
+from iblnm_core.cohort.under_way import forget_interrupted, interrupted_sessions
 from iblnm_core.errors import CorruptArtifact
 from iblnm_core.figures.drawing import FOLDER, MANIFEST, stored_family
 from iblnm_core.root import Root
@@ -77,10 +78,12 @@ def examine(root: Root) -> Examination:
     mended += [ailment for ailment in broken if not ailment.remedy]
     left += [ailment for ailment in broken if ailment.remedy]
     left += [*_outdated_tables(root), *_families(root)]
-    left += [
-        Ailment(eid, "the run that had taken it on ended before it was through", run_command(root))
-        for eid in sorted(interrupted_sessions(root))
-    ]
+    interrupted = interrupted_sessions(root)
+    due = set(Catalogue.load(root).due(eids=interrupted)) if interrupted else set()
+    # what a dead run had finished, or a later one that nobody asked for all of it, is no more interrupted
+    forget_interrupted(root, interrupted - due)
+    problem = "the run that had taken it on ended before it was through"
+    left += [Ailment(eid, problem, run_command(root)) for eid in sorted(due)]
     n_tables = sum((root.path / schema.path).exists() for schema in TABLES.values())
     return Examination(len(files), n_tables, tuple(mended), tuple(left))
 

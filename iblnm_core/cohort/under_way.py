@@ -25,7 +25,7 @@ def sessions_under_way(root: Root, run_id: str, eids: Iterable[str]) -> Iterator
     eids : iterable of str
     """
     eids = list(eids)
-    _forget(root, set(eids))
+    forget_interrupted(root, set(eids))
     path = _folder(root) / f"{run_id}.json"
     write_bytes(path, json.dumps(eids).encode())
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -48,7 +48,7 @@ def interrupted_sessions(root: Root) -> set[str]:
     return found
 
 
-def _forget(root: Root, eids: set[str]) -> None:
+def forget_interrupted(root: Root, eids: set[str]) -> None:
     """Take sessions out of the notes of runs that are no more."""
     for path in _folder(root).glob("*.json"):
         with _dead(path) as dead:

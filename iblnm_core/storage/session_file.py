@@ -160,7 +160,7 @@ class SessionFile:
             part = _read_group(group, arrays=arrays or digests[_ROWS_HASH] is None)
         except _BROKEN as error:
             raise CorruptArtifact(path, self.eid, str(self.path), f"cannot be read ({error})") from error
-        for name, found in _digests(part).items():
+        for name, found in content_digests(part).items():
             expected = digests[name]
             if expected is not None and expected != found and (arrays or name == _ROWS_HASH):
                 problem = f"its {name.replace('_', ' ')} is {found}, expected {expected}"
@@ -236,7 +236,7 @@ def _verify(temporary: Path, eid: str, image: bytes) -> None:
         raise CorruptArtifact("session file", eid, str(temporary), "it does not read back as it was written")
 
 
-def _digests(part: Part) -> dict[str, str]:
+def content_digests(part: Part) -> dict[str, str]:
     """Return hashes of names, types, shapes and values: of arrays and texts, of rows and attributes."""
     arrays, rows = (hashlib.blake2b(digest_size=16) for _ in range(2))
     for name in sorted(part.datasets):
@@ -302,7 +302,7 @@ def _write_group(group: Any, part: Part, written: _Written) -> None:
     for name, value in part.attributes.items():
         subgroup, _, own = name.rpartition("/")
         _write_attribute(group.require_group(subgroup) if subgroup else group, own, value)
-    for name, digest in _digests(part).items():
+    for name, digest in content_digests(part).items():
         _write_attribute(group, name, digest)
 
 

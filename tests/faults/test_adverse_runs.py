@@ -27,6 +27,9 @@ from iblnm_dagster.runs import LocalRuns
 pytestmark = [pytest.mark.faults, pytest.mark.graph]
 
 N_TRIES = int(os.environ.get("IBLNM_RUN_FAULTS", "1"))
+only_long = pytest.mark.skipif(
+    "IBLNM_RUN_FAULTS" not in os.environ, reason="a minute or more: part of the long version, `make faults`"
+)
 """Tries of each kind; `make faults` asks for more."""
 
 TRIALS = "alf/task_00/_ibl_trials.table.pqt"
@@ -103,6 +106,7 @@ def test_a_run_waits_for_a_locked_event_log_or_says_so(done, name):
     record("event log locked", outcomes)
 
 
+@only_long
 def test_two_runs_at_once_both_end_and_files_are_whole(done):
     root, _ = done
     before = contents(root)
@@ -127,6 +131,7 @@ main()
 DECADES_S = 30 * 365 * 86400
 
 
+@only_long
 def test_what_is_due_is_decided_by_content_whatever_clocks_say(done):
     root, made = done
     catalogue = Catalogue.load(root)
@@ -157,6 +162,7 @@ def test_what_is_due_is_decided_by_content_whatever_clocks_say(done):
     record("clock jumps", {"whole, due by content alone": len(dates) + 3})
 
 
+@only_long
 def test_a_source_that_goes_down_keeps_what_is_finished_and_leaves_the_rest_due(shared, tmp_path):
     cohort = write_cohort(tmp_path / "content", tiny_plans()[:1], seed=1, workers=1)
     files = {path.name: path.read_bytes() for path in cohort.cache.glob("*/Subjects/**/*") if path.is_file()}

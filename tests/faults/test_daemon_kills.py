@@ -20,7 +20,7 @@ from iblnm_core.root import open_root
 
 pytestmark = [pytest.mark.faults, pytest.mark.graph]
 
-N_KILLS = int(os.environ.get("IBLNM_DAEMON_KILLS", "1"))
+N_KILLS = int(os.environ.get("IBLNM_DAEMON_KILLS", "0"))
 """Kills at random moments; `make faults` asks for more."""
 
 LONGEST_WAIT_S = 12.0
@@ -48,6 +48,7 @@ def killed(processes):
     psutil.wait_procs(processes, timeout=20)
 
 
+@pytest.mark.skipif(not N_KILLS, reason="minutes for each try: part of the long version, `make faults`")
 def test_killed_daemons_leave_nothing_partial_and_the_next_ones_go_on(tmp_path, copies):
     graph = Automated(tmp_path, copies(tmp_path / "cache", 8))
     root, home = graph.root, str(graph.root.dagster_home)
@@ -79,7 +80,7 @@ def test_killed_daemons_leave_nothing_partial_and_the_next_ones_go_on(tmp_path, 
     opened = open_root(root.path)
     finished = set(graph.made.eids) - set(Catalogue.load(opened).due(outputs=MADE_BY_STAGES))
     stored = stamps(root)
-    last = graph.iblnm("run", *ONLY_SESSIONS)
+    last = graph.iblnm("run", *ONLY_SESSIONS, "--only", "responses")
     assert last.returncode == 0, last.stdout + last.stderr
     assert {eid: stamps(root)[eid] for eid in finished} == {eid: stored[eid] for eid in finished}
     assert_promise(opened)

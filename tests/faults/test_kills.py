@@ -30,10 +30,10 @@ pytestmark = pytest.mark.faults
 
 MARK = "IBLNM_TEST_RUN"
 
-N_KILLS = int(os.environ.get("IBLNM_KILLS", "20"))
+N_KILLS = int(os.environ.get("IBLNM_KILLS", "10"))
 """Kills at random moments; `make faults` asks for more."""
 
-N_RUN_KILLS = int(os.environ.get("IBLNM_RUN_KILLS", "6"))
+N_RUN_KILLS = int(os.environ.get("IBLNM_RUN_KILLS", "2"))
 """The same of whole runs."""
 
 

@@ -28,7 +28,7 @@ from iblnm_core.workers import run_tasks
 
 pytestmark = pytest.mark.faults
 
-N_MUTATIONS = int(os.environ.get("IBLNM_MUTATIONS", "60"))
+N_MUTATIONS = int(os.environ.get("IBLNM_MUTATIONS", "30"))
 """Broken files in all; `make faults` asks for more."""
 
 SHARES = {"input": 0.65, "session file": 0.15, "table": 0.15, "note": 0.05}

@@ -11,7 +11,7 @@ from iblnm_core.schemas import TABLES
 from iblnm_core.session import ledger
 from iblnm_core.session.outputs import COMPUTED, MAY_BE_EMPTY, ORDINARY, OUTPUTS, owner_of_part
 from iblnm_core.storage.atomic import is_left_behind
-from iblnm_core.storage.session_file import SessionFile, content_hash
+from iblnm_core.storage.session_file import SessionFile, content_digests
 from iblnm_core.storage.tables import Table
 
 LEDGER = {"errors", "verdicts", "provenance"}
@@ -20,7 +20,7 @@ LEDGER = {"errors", "verdicts", "provenance"}
 def contents_of(path, eid):
     """Return a hash of every part of a session file, each verified."""
     with SessionFile(path, eid) as file:
-        return {part: content_hash(file.read(part)) for part in file.parts()}
+        return {part: content_digests(file.read(part)) for part in file.parts()}
 
 
 def results_of(path, eid):

@@ -59,7 +59,7 @@ typed error that names it.*
 
 `make faults` makes the faults below on real files, real processes and a real event log, and holds the promise against what is there
 afterwards. It ends by writing this page. Seeds are fixed: tries, their order and the broken bytes are the same every time; at which moment
-of its work a process is when it is killed is not. `make test` makes the first few tries of each kind.
+of its work a process is when it is killed is not. `make test` makes the first few tries of the kinds that take seconds.
 
 After every fault the suite reads every session file and table to the last byte and compares it with its checksum, compares the standing of
 every output (`session_status`) with what its session file really holds, and lets a run follow. `iblnm doctor --root ROOT` makes such a
