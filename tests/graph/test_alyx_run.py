@@ -17,7 +17,6 @@ from tests_support.alyx import (
     copied_session,
     write_one_settings,
 )
-from tests_support.stages import ONLY_SESSIONS
 
 from iblnm_core.demo.cohort import write_cohort
 from iblnm_core.demo.presets import tiny_plans
@@ -125,7 +124,7 @@ def test_the_fibres_of_the_server_have_tips_and_sides(world, first_run):
 
 def test_sessions_do_without_what_else_the_server_cannot_give(world, first_run):
     world.server.always.append(("^/trajectories", "status_500"))
-    result = world.iblnm("run", *ONLY_SESSIONS)
+    result = world.iblnm("run")
     world.server.always.pop()
     assert "not everything is up to date" in result.stderr
     assert "/trajectories" in result.stderr
@@ -155,7 +154,7 @@ def test_nothing_new_asks_little_and_computes_nothing(world, first_run):
     assert "nothing is due" in world.iblnm("plan").stdout
     world.server.asked.clear()
     before = (world.root / "data" / "sessions" / f"{REAL}.h5").stat().st_mtime_ns
-    assert world.iblnm("run", *ONLY_SESSIONS).returncode == 0
+    assert world.iblnm("run").returncode == 0
     assert not world.server.count("^/data/")
     assert (world.root / "data" / "sessions" / f"{REAL}.h5").stat().st_mtime_ns == before
 
@@ -167,7 +166,7 @@ def test_a_new_session_and_a_mended_dataset_are_all_that_is_computed(world, firs
     dataset = server.dataset(WRONG_HASH, TRIALS)
     server.serve(dataset, {})
     dataset["auto_datetime"] = "2026-12-01T00:00:00"
-    result = world.iblnm("run", *ONLY_SESSIONS)
+    result = world.iblnm("run")
     assert not world.errors_of(WRONG_HASH), result.stdout + result.stderr
     changed = {path.stem for path, time in stored.items() if path.stat().st_mtime_ns != time}
     # siblings of the new session keep their rows: it is their latest
@@ -178,9 +177,9 @@ def test_a_new_session_and_a_mended_dataset_are_all_that_is_computed(world, firs
 def test_metadata_is_read_anew_on_request_and_nothing_stored_is_lost(world, first_run):
     stored = {path: path.stat().st_mtime_ns for path in (world.root / "data" / "sessions").glob("*.h5")}
     world.server.details[REAL]["users"] = ["without a new time stamp"]
-    assert world.iblnm("run", *ONLY_SESSIONS).returncode == 0
+    assert world.iblnm("run").returncode == 0
     world.server.asked.clear()
-    assert world.iblnm("run", "--redownload", *ONLY_SESSIONS).returncode == 0
+    assert world.iblnm("run", "--redownload").returncode == 0
     assert world.server.count("^/sessions/") == len(world.server.listed(f"projects__name,{PROJECT}"))
     changed = {path.stem for path, time in stored.items() if path.stat().st_mtime_ns != time}
     assert changed == {REAL}
@@ -190,10 +189,10 @@ def test_metadata_is_read_anew_on_request_and_nothing_stored_is_lost(world, firs
 def test_extended_quality_control_comes_on_request_and_asks_for_nothing_more(world, first_run):
     assert not (world.root / "metadata" / "sessions_qc.pqt").exists()
     world.server.asked.clear()
-    assert world.iblnm("run", *ONLY_SESSIONS).returncode == 0
+    assert world.iblnm("run").returncode == 0
     n_requests = len(world.server.asked)
     world.server.asked.clear()
-    assert world.iblnm("run", "--extended-qc", *ONLY_SESSIONS).returncode == 0
+    assert world.iblnm("run", "--extended-qc").returncode == 0
     assert len(world.server.asked) == n_requests
     table = world.table("metadata/sessions_qc")
     detail = world.server.details[REAL]
@@ -209,7 +208,7 @@ def test_downloads_stay_within_the_limit_and_come_again_when_they_are_needed(wor
     settings.write_text(settings.read_text().replace("# downloads_gib = 200", "downloads_gib = 1e-6"))
     downloads = world.root / "downloads"
     assert list(downloads.rglob(TRIALS))
-    assert world.iblnm("run", "--eid", REAL, "--reprocess", *ONLY_SESSIONS).returncode == 0
+    assert world.iblnm("run", "--eid", REAL, "--reprocess").returncode == 0
     assert not list(downloads.rglob(TRIALS))
     assert not list(downloads.rglob("photometry.signal.pqt"))
     assert list(downloads.rglob("_ibl_experiment.description.yaml"))
@@ -217,7 +216,7 @@ def test_downloads_stay_within_the_limit_and_come_again_when_they_are_needed(wor
     assert f"{REAL}" not in world.iblnm("plan").stdout
     assert (world.states()[REAL] == "ok").all()
     world.server.asked.clear()
-    assert world.iblnm("run", "--eid", REAL, "--reprocess", *ONLY_SESSIONS).returncode == 0
+    assert world.iblnm("run", "--eid", REAL, "--reprocess").returncode == 0
     assert world.server.count("^/data/.*_ibl_trials.table") >= 1
     assert (world.states()[REAL] == "ok").all()
 
@@ -225,7 +224,7 @@ def test_downloads_stay_within_the_limit_and_come_again_when_they_are_needed(wor
 def test_a_server_that_is_gone_costs_nothing_that_is_stored(world, first_run):
     stored = {path: path.read_bytes() for path in world.root.rglob("*.pqt")}
     world.server.token = "renewed"
-    refused = world.iblnm("run", *ONLY_SESSIONS)
+    refused = world.iblnm("run")
     world.server.token = TOKEN
     assert refused.returncode == 2
     assert "refuses the login" in refused.stderr

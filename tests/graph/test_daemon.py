@@ -10,7 +10,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from tests_support.automated import Automated
-from tests_support.stages import ONLY_SESSIONS
 
 from iblnm_core.sources.indexing import index_cache
 from iblnm_dagster.runs import LocalRuns
@@ -26,7 +25,7 @@ def automated(tmp_path_factory, copies):
     """Thirty sessions, done by a run of the command line."""
     folder = tmp_path_factory.mktemp("daemon")
     graph = Automated(folder, copies(folder / "cache", N_SESSIONS))
-    done = graph.iblnm("run", *ONLY_SESSIONS)
+    done = graph.iblnm("run")
     assert done.returncode == 0, done.stdout + done.stderr
     return graph
 
