@@ -5,7 +5,7 @@ events per partition, and has to bring the tags that Dagster would have set; wit
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -76,15 +76,21 @@ class SessionEvents:
     Parameters
     ----------
     context : AssetExecutionContext
+    selected : collection of str
+        Outputs that are asked for.
     single : bool
         Whether the run is over exactly one partition.
     """
 
-    def __init__(self, context: dg.AssetExecutionContext, *, single: bool) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, selected: Collection[str], *, single: bool) -> None:
         self.context = context
         self.single = single
-        self.selected = {key.to_user_string() for key in context.selected_asset_keys}
-        self.selected_checks = set(context.selected_asset_check_keys)
+        self.selected = frozenset(selected)
+        checks = context.selected_asset_check_keys
+        # a run of checks alone selects no asset
+        self.selected_checks = {
+            key for key in checks if not selected or key.asset_key.to_user_string() in self.selected
+        }
         self._shared_tags: dict[str, dict[str, str]] = {}
 
     def of(self, report: SessionReport) -> Iterator[Any]:

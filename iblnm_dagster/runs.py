@@ -170,7 +170,8 @@ class LocalRuns:
                 last = min(first + SESSIONS_PER_RUN - 1, positions[-1])
                 self._run_sessions(outputs, _range_tags(order[first], order[last]), {"reprocess": reprocess})
         elif positions:
-            self._run_sessions(outputs, {}, {"eids": list(eids), "reprocess": reprocess})
+            asked = {"eids": list(eids), "outputs": sorted(outputs), "reprocess": reprocess}
+            self._run_sessions(OUTPUTS, {}, asked)
         known = unavailable_sessions(self.root)
         missing = {eid: known[eid] for eid in eids if eid not in self._reports and eid in known}
         return SessionsRun(dict(self._reports), unavailable=missing)

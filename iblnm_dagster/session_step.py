@@ -38,6 +38,11 @@ class SessionRunConfig(dg.Config):
 
     eids: list[str] = []  # noqa: RUF012 - pydantic copies defaults
     """Sessions of a run that has no partition of its own."""
+    outputs: list[str] = []  # noqa: RUF012 - pydantic copies defaults
+    """What such a run is asked for; all of its assets when none is named.
+
+    It selects all assets: of one that is not selected Dagster would look for the partition, which the run has not.
+    """
     reprocess: bool = False
     """Compute also what is current."""
 
@@ -81,8 +86,9 @@ def build_session_step(progress: Progress | None = None) -> dg.AssetsDefinition:
         opened = root.open()
         eids = list(config.eids) or list(context.partition_keys)
         selected = frozenset(key.to_user_string() for key in context.selected_asset_keys)
+        selected &= frozenset(config.outputs) or selected
         catalogue = root.catalogue()
-        events = SessionEvents(context, single="dagster/partition" in context.run.tags)
+        events = SessionEvents(context, selected, single="dagster/partition" in context.run.tags)
         known = [eid for eid in eids if eid in catalogue.sessions]
         if not selected:
             yield from _stored_verdicts(events, catalogue.tasks(known))

@@ -49,6 +49,19 @@ def test_failed_sessions_run_again_in_one_run_and_a_mended_one_is_ok(tmp_path, c
     assert changed == {mended, broken}
 
 
+def test_a_part_of_the_outputs_of_sessions_that_lie_apart_is_made_in_one_run(tmp_path, copies):
+    made = copies(tmp_path / "cache", 4)
+    root = create_root(tmp_path / "root", cache=made.cache)
+    first, _, third, _ = made.eids
+    assert update(root, Request(stages=SESSION_STAGES)).failed == []
+    known = len(session_runs(root))
+    result = update(root, Request(eids=(first, third), reprocess=True, stages=("task",)))
+    assert len(session_runs(root)) == known + 1
+    assert {eid: report.computed for eid, report in result.reports.items()} == dict.fromkeys(
+        (first, third), frozenset({"trials", "task_performance"})
+    )
+
+
 def test_nothing_failed_is_nothing_to_run(tmp_path, copies):
     made = copies(tmp_path / "cache", 1)
     root = create_root(tmp_path / "root", cache=made.cache)
