@@ -10,14 +10,13 @@ import json
 import os
 import shutil
 import tempfile
-import threading
 import time
 from collections import Counter
 from pathlib import Path
 
 import dagster as dg
-import psutil
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from memory import PeakMemory
 
 from iblnm_core.demo.cohort import write_cohort
 from iblnm_core.demo.plan import CLINIC_PACE, SessionPlan
@@ -66,29 +65,6 @@ class EventTimes:
         SqliteEventLogStorage.store_event, SqliteEventLogStorage.get_latest_storage_id_by_partition = self._stock
 
 
-class PeakMemory(threading.Thread):
-    """The largest resident memory of this process and of any child, MB."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.run_mb = self.worker_mb = 0.0
-        self._stop_event = threading.Event()
-
-    def run(self):
-        me = psutil.Process()
-        while not self._stop_event.wait(0.1):
-            self.run_mb = max(self.run_mb, me.memory_info().rss / 2**20)
-            for child in me.children(recursive=True):
-                try:
-                    self.worker_mb = max(self.worker_mb, child.memory_info().rss / 2**20)
-                except psutil.Error:
-                    continue
-
-    def stop(self):
-        self._stop_event.set()
-        self.join()
-
-
 def make_cache(folder, count):
     """Write one eight-minute session and link it under so many dates."""
     plan = SessionPlan(SUBJECTS["DEMO-DA1"], dt.date(2025, 3, 3), 1, "biased", 8.0, pace=CLINIC_PACE)
@@ -121,13 +97,10 @@ def measure(folder, cache, count, *, stock):
     with LocalRuns(root) as runs:
         runs.catalogue()
         eids = runs.instance.get_dynamic_partitions("eid")
-        memory = PeakMemory()
-        memory.start()
-        with EventTimes() as events:
+        with PeakMemory() as memory, EventTimes() as events:
             started = time.perf_counter()
             result = runs.sessions(eids)
             wall = time.perf_counter() - started
-        memory.stop()
         assert len(result.reports) == count
         assert not result.failed
         started = time.perf_counter()

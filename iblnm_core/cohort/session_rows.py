@@ -12,8 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from iblnm_core.schemas import TRIAL_TIMING
-from iblnm_core.session import corrections_layout, layout, ledger, shape_stage, summary_layout
-from iblnm_core.session.transient_stage import WINDOWS
+from iblnm_core.session import corrections_layout, layout, ledger, shape_stage, summary_layout, transient_stage
 from iblnm_core.session.verdicts import ERROR_COLUMNS
 from iblnm_core.storage.session_file import Part, SessionFile
 from iblnm_core.table_schema import TableSchema
@@ -78,10 +77,8 @@ def event_reference_columns(part: Part) -> Columns:
 
 def transient_columns(part: Part) -> Columns:
     """Return the transients of a fibre, a row of each."""
-    columns = {name: values for name, values in part.datasets.items() if not name.startswith(WINDOWS)}
-    numbers = np.arange(len(columns["time"]))
-    about = {name: part.attributes[name] for name in ("fiber_idx", "correction")}
-    return {**columns, **about, "transient": numbers, "unit": shape_stage.UNIT}
+    columns = transient_stage.transient_columns(part)
+    return {**columns, "transient": np.arange(len(columns["time"])), "unit": shape_stage.UNIT}
 
 
 def frame_columns(part: Part) -> Columns:

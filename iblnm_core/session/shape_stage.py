@@ -188,14 +188,6 @@ def course_sums_part(fiber_idx: int, sums: pd.DataFrame) -> Part:
     return Part(datasets, {"fiber_idx": fiber_idx, "correction": first["correction"], "unit": first["unit"]})
 
 
-def course_sum_rows(part: Part) -> pd.DataFrame:
-    """Return one fibre's sums: a row per event."""
-    columns = {name: list(values) for name, values in part.datasets.items() if name != "stim_side"}
-    rows = pd.DataFrame({**part.attributes, **columns})
-    sides = [list(part.datasets["stim_side"])] * len(rows)
-    return rows.assign(stim_side=pd.Series(sides, rows.index, dtype=object))
-
-
 def pair_rows(corrections: Mapping[str, Part], trials: pd.DataFrame, eid: str, parameters: Parameters) -> pd.DataFrame:
     """Return how the fibres of a session go together, two by two; see `docs/methods/region_pairs.md`.
 

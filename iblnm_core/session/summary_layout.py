@@ -116,11 +116,6 @@ def frame_datasets(frame: pd.DataFrame, prefix: str = "") -> dict[str, Values]:
     }
 
 
-def frame_rows(part: Part) -> pd.DataFrame:
-    """Return the rows about one fibre that `frame_part` stored."""
-    return pd.DataFrame({"fiber_idx": part.attributes["fiber_idx"], **part.datasets})
-
-
 def encoding_part(fiber_idx: int, model: EncodingModel) -> Part:
     """Return the part of one fibre's encoding model."""
     datasets: dict[str, Values] = {}

@@ -103,7 +103,10 @@ def _around_events(windows: pd.DataFrame) -> dict[str, Values]:
 
 def transient_rows(part: Part) -> pd.DataFrame:
     """Return the transients of a fibre's part, one row of each, without session and region."""
+    return pd.DataFrame(transient_columns(part))
+
+
+def transient_columns(part: Part) -> dict[str, Any]:
+    """Return the transients of a fibre's part: columns of a row for each, what holds for all of them once."""
     columns = {name: values for name, values in part.datasets.items() if not name.startswith(WINDOWS)}
-    return pd.DataFrame(columns).assign(
-        fiber_idx=part.attributes["fiber_idx"], correction=part.attributes["correction"]
-    )
+    return {**columns, **{name: part.attributes[name] for name in ("fiber_idx", "correction")}}
