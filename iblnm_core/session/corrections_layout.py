@@ -13,7 +13,8 @@ from iblnm_core.corrections.normalisation import UNITS, Unit
 from iblnm_core.corrections.result import Corrected
 from iblnm_core.errors import CorrectionUnavailable, UnknownCorrection, UnknownOption
 from iblnm_core.session.correcting import FiberCorrections
-from iblnm_core.storage.session_file import Part, SessionFile, Values
+from iblnm_core.storage.hdf5 import Values
+from iblnm_core.storage.session_file import Part, SessionFile
 
 Array = NDArray[np.float64]
 

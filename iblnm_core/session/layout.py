@@ -14,7 +14,8 @@ from iblnm_core.session.photometry import Recording
 from iblnm_core.session.preprocessing import PreprocessedSignal
 from iblnm_core.session.responses import Responses
 from iblnm_core.session.stages import WHEEL_EVENTS
-from iblnm_core.storage.session_file import Part, SessionFile, Values
+from iblnm_core.storage.hdf5 import Values
+from iblnm_core.storage.session_file import Part, SessionFile
 from iblnm_core.vocabulary import VIDEO_LABELS
 
 if TYPE_CHECKING:

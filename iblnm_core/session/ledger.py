@@ -10,7 +10,8 @@ from iblnm_core.errors import CorruptArtifact
 from iblnm_core.session.datasets import DATASET_KINDS
 from iblnm_core.session.fingerprint import Provenance
 from iblnm_core.session.verdicts import ERROR_COLUMNS, Verdict, error_rows, verdicts_from
-from iblnm_core.storage.session_file import Part, SessionFile, Values
+from iblnm_core.storage.hdf5 import Values
+from iblnm_core.storage.session_file import Part, SessionFile
 
 
 def ledger_parts(eid: str, verdicts: Iterable[Verdict], provenance: Mapping[str, Provenance]) -> dict[str, Part]:

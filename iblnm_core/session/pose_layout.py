@@ -6,7 +6,8 @@ import numpy as np
 
 from iblnm_core.session.pose import EVENT_OF, RATE_HZ, SessionPose
 from iblnm_core.session.pose_timing import THIRDS, PawWheelTiming
-from iblnm_core.storage.session_file import Part, SessionFile, Values
+from iblnm_core.storage.hdf5 import Values
+from iblnm_core.storage.session_file import Part, SessionFile
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -28,7 +28,8 @@ from iblnm_core.session.responses import Responses, extract_responses, mask_afte
 from iblnm_core.session.stages import make_responses
 from iblnm_core.session.summary_layout import frame_datasets
 from iblnm_core.session.trial_mean_measures import trial_conditions, trial_mean_measures
-from iblnm_core.storage.session_file import Part, Values
+from iblnm_core.storage.hdf5 import Values
+from iblnm_core.storage.session_file import Part
 
 Array = NDArray[np.float64]
 

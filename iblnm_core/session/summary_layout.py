@@ -10,7 +10,8 @@ from iblnm_core.encoding.model import EncodingModel
 from iblnm_core.parameters import MagnitudeParameters
 from iblnm_core.session.magnitudes import Sizes
 from iblnm_core.session.responses import Responses
-from iblnm_core.storage.session_file import Part, SessionFile, Values
+from iblnm_core.storage.hdf5 import Values
+from iblnm_core.storage.session_file import Part, SessionFile
 
 _PRE_EVENT = "pre_event"
 

@@ -15,7 +15,8 @@ from iblnm_core.errors import TransientsNotSeparable
 from iblnm_core.parameters import Parameters
 from iblnm_core.session.corrections_layout import trace_of
 from iblnm_core.session.summary_layout import frame_part
-from iblnm_core.storage.session_file import Part, Values
+from iblnm_core.storage.hdf5 import Values
+from iblnm_core.storage.session_file import Part
 
 WINDOWS = "windows/"
 """Before the names of what was counted around events."""
