@@ -24,7 +24,7 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# faults of every kind, many times each, and the page of how they ended: about an hour on one core
+# faults of every kind, many times each, and the page of how they ended: hours on one core
 faults: install
 	rm -f $(FAULT_RECORD)
 	IBLNM_FAULT_RECORD=$(FAULT_RECORD) IBLNM_KILLS=500 IBLNM_RUN_KILLS=20 IBLNM_MUTATIONS=1000 IBLNM_DAEMON_KILLS=50 IBLNM_RUN_FAULTS=5 \

@@ -40,7 +40,7 @@ FAULTS = {
     "note or setting mutated": "The bytes of the settings or of one of the notes beside the tables are broken",
     "worker killed": "The process that computes a session gets SIGKILL at a random moment",
     "run killed": "`iblnm run` gets SIGKILL at a random moment",
-    "daemon killed": "The daemon and the runs that it started get SIGKILL at a random moment of a backfill, and a new daemon starts",
+    "daemon killed": "The daemon and the runs that it started get SIGKILL at a random moment of a run that the sensor asked for, and a new daemon starts",
     "disk full": "A writer meets a file system of its own that is full, at each of several amounts of free space",
     "event log locked": "Another process holds the event log of Dagster under an exclusive lock for some seconds",
     "two runs at once": "Two `iblnm run` start at the same time on one root",
